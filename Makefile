@@ -1,0 +1,62 @@
+# make help lists what can be made. PYTHON=python3.12 picks the interpreter for the virtual environment.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+PIP := $(RUN) -m pip -qq --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test proof lint bench lock
+
+help:
+	@echo "make setup   virtual environment in $(VENV) with the locked packages (done by the others when needed)"
+	@echo "make demo    a first look"
+	@echo "make test    the default tests; make test ARGS='-k vote'"
+	@echo "make proof   the long tests (marked slow); takes ARGS too"
+	@echo "make lint    ruff, rules and format"
+	@echo "make bench   every file in benchmarks/; takes ARGS too"
+	@echo "make lock    requirements*.txt anew from pyproject.toml (needs uv)"
+
+setup: $(STAMP)
+	@:
+
+$(STAMP): requirements.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "error  no $(PYTHON) here; quorate needs Python 3.11 or newer: make setup PYTHON=/path/to/python" >&2; exit 1; }
+	@test -x $(RUN) && found=$(RUN) || found=$(PYTHON); \
+	$$found -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "error  $$found is $$($$found --version 2>&1); quorate needs 3.11 or newer: remove $(VENV) if it is there, then make setup PYTHON=python3.11" >&2; exit 1; }
+	@$(RUN) -m pip --version >/dev/null 2>&1 || { echo "setup  creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "setup  installing the locked packages (some minutes the first time)"
+	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+	@echo "setup  ready: $$($(RUN) --version) in $(VENV)"
+
+demo: $(STAMP)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sh examples/demo.sh
+
+test: $(STAMP)
+	@$(RUN) -m pytest -q $(ARGS)
+
+proof: $(STAMP)
+	@$(RUN) -m pytest -q -m "slow and not accelerator" --durations=10 $(ARGS)
+
+lint: $(STAMP)
+	@$(RUN) -m ruff check --quiet .
+	@$(RUN) -m ruff format --quiet --check . || { echo "error  not formatted; $(RUN) -m ruff format . does it" >&2; exit 1; }
+	@echo "lint   clean"
+
+bench: $(STAMP)
+	@set -e; for file in benchmarks/*.py; do \
+		test -e "$$file" || { echo "error  no file in benchmarks/" >&2; exit 1; }; \
+		echo "bench  $$file"; $(RUN) "$$file" $(ARGS); done
+
+# One version of each package for all Pythons, so that recorded numbers mean the same everywhere.
+LOCK := uv pip compile pyproject.toml --quiet --upgrade --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
+	--fork-strategy fewest --custom-compile-command "make lock"
+
+lock:
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" && command -v uv >/dev/null || { echo "error  make lock needs uv" >&2; exit 1; }
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" && $(LOCK) --all-extras -o requirements.txt >/dev/null
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" && $(LOCK) --constraints requirements.txt -o requirements-run.txt >/dev/null
+	@echo "lock   requirements.txt and requirements-run.txt written"

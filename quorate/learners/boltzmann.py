@@ -1,0 +1,91 @@
+"""Boltzmann: each agent averages what each action paid, forgets with age, and picks the better one more often."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from quorate.core import Key, Learner, Scenario, Step, static, swept
+from quorate.learners.choice import softmax_choice
+
+
+class Estimates(NamedTuple):
+    """What an agent knows: a mean pay and the weight behind it for each action, [A, N], and the number of ticks
+    seen."""
+
+    pay: Float[Array, "A N"]
+    weight: Float[Array, "A N"]
+    ticks: Int[Array, ""]
+
+
+class Chances(NamedTuple):
+    chances: Float[Array, "N A"]
+
+
+class Boltzmann(Learner):
+    """Aged averages and a Boltzmann choice at a constant temperature, switched on a few agents at a time.
+
+        pay_a    = sum_t' memory^(t-t') u(t') [a(t') = a]  /  sum_t' memory^(t-t') [a(t') = a]
+        p(a)     = exp(pay_a / temperature) / sum_b exp(pay_b / temperature)
+
+    memory        how much of a weight is left after a tick (the ageing rate gamma)
+    temperature   in the unit of the utility; for N imperfect devices with errors of root mean square s it is c s /
+    N^2 (`device_temperature`) first         the number of ticks before anybody learns: all act uniformly and record
+    switch_on     agents that start to use what they know in each tick from then on, by index; the others act
+    uniformly and record
+
+    The raw sums underflow for an action that was not tried for long, so the mean is kept in the recursive form: each
+    tick weight *= memory, and the action taken gets weight += 1, pay += (u - pay) / weight. An action never tried
+    counts as 0; one long untried keeps its stale mean, which is what makes a crowd settle. Runs that share a mind
+    count as several experiences of one tick.
+
+    Shapes: state 2 A N numbers. Cost O(A N) a tick, one random number an agent where A = 2.
+    Reference: Tumer, Designing Agent Utilities, Section 4; temperature and ageing rate are not stated there.
+
+    >>> learner = Boltzmann(temperature=1e-4)
+    >>> float(learner.memory), int(learner.first)
+    (0.800000011920929, 20)
+    """
+
+    temperature: Float[Array, ""] = swept()
+    memory: Float[Array, ""] = swept(default=0.8)
+    first: Int[Array, ""] = swept(jnp.int32, 20)
+    switch_on: Int[Array, ""] = swept(jnp.int32, 3)
+    horizon: int = static(1)
+
+    gives_chances = True
+
+    def init(self, key: Key, scenario: Scenario) -> Estimates:
+        shape = scenario.world.num_actions, scenario.world.num_agents
+        return Estimates(jnp.zeros(shape), jnp.zeros(shape), jnp.int32(0))
+
+    def act(self, key, mind, memory, obs, legal):
+        num_agents = mind.pay.shape[1]
+        learning = jnp.arange(num_agents) < (mind.ticks + 1 - self.first) * self.switch_on
+        preference = jnp.where(learning[None], mind.pay / self.temperature, 0)
+        if legal is not None:
+            preference = jnp.where(legal.T, preference, -jnp.inf)
+        return softmax_choice(key, preference), memory, Chances(jax.nn.softmax(preference, axis=0).T)
+
+    def learn(self, key: Key, mind: Estimates, segment: Step, scenario: Scenario) -> Estimates:
+        def age(mind: Estimates, seen: tuple) -> tuple[Estimates, None]:
+            actions, credit, live = seen  # [B, N], [B, N], [B]
+            options = jnp.arange(mind.pay.shape[0])
+            taken = (actions[:, None, :] == options[None, :, None]) & live[:, None, None]  # [B, A, N]
+            weight = mind.weight * self.memory + jnp.sum(taken, axis=0, dtype=jnp.float32)
+            surprise = jnp.sum(jnp.where(taken, credit[:, None, :] - mind.pay[None], 0), axis=0)
+            untried = weight == 0
+            pay = mind.pay + surprise / jnp.where(untried, 1, weight)
+            return Estimates(pay, weight, mind.ticks + 1), None
+
+        seen = segment.actions, segment.credit, segment.live
+        if self.horizon == 1:
+            return age(mind, jax.tree.map(lambda leaf: leaf[0], seen))[0]
+        return jax.lax.scan(age, mind, seen)[0]
+
+
+def device_temperature(errors: Array, strength: float) -> Float[Array, ""]:
+    """c s / N^2 with c `strength`, s the root mean square of `errors` [N] or [D, N]: pay shrinks like s / N, and so
+    does the useful resolution of an error, so this one law holds at every N and in every unit."""
+    return strength * jnp.sqrt(jnp.mean(errors**2)) / float(errors.shape[-1]) ** 2

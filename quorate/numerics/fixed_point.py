@@ -1,0 +1,59 @@
+"""Sums that do not depend on their order: float32 values on a common grid, added as two integer words.
+
+A float32 sum over 10^6 agents errs by about 10^-4 and changes with the batch shape and the device; a settled crowd
+has sums of that size.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+MOST = 2**27  # agents: beyond this a word of the sum could overflow
+
+
+class Grid(NamedTuple):
+    """Multiples of 2^exponent; a value on it is an integer of at most 2 * `low_bits` bits with its sign."""
+
+    exponent: Int[Array, ""]
+    low_bits: int
+
+
+def word_bits(count: int) -> int:
+    """Bits of a word such that `count` words add up within 32 bits; 12 at most, which fills the mantissa of a float32.
+
+    >>> [word_bits(count) for count in (1, 1000, 2**20, 2**21)]
+    [12, 12, 12, 11]
+    """
+    if count > MOST:
+        raise ValueError(f"{count} values: fixed point sums take at most {MOST}")
+    return min(12, 32 - max(1, math.ceil(math.log2(max(count, 2)))))
+
+
+def grid_exponent(values: Float[Array, "..."], count: int) -> Int[Array, ""]:
+    """The finest exponent at which every value is an integer below 2^(2 word_bits - 1) in size."""
+    _, above = jnp.frexp(jnp.maximum(jnp.max(jnp.abs(values)), jnp.float32(1e-30)))  # |values| < 2^above
+    return (above - (2 * word_bits(count) - 1)).astype(jnp.int32)
+
+
+def onto_grid(values: Float[Array, "..."], exponent: Int[Array, ""]) -> Float[Array, "..."]:
+    """Each value rounded to a multiple of 2^exponent; float32 holds the result exactly."""
+    return jnp.ldexp(jnp.round(jnp.ldexp(values, -exponent)), exponent)
+
+
+def exact_sum(values: Float[Array, "... N"], exponent: Int[Array, ""]) -> Float[Array, "..."]:
+    """The sum over the last axis of values on the grid: exact but for the one rounding of the result to float32.
+    O(N), two passes of adds.
+
+    >>> import jax.numpy as jnp
+    >>> values = onto_grid(jnp.array([1e4, 0.125, -1e4]), jnp.int32(-9))
+    >>> float(exact_sum(values, jnp.int32(-9)))
+    0.125
+    """
+    bits = word_bits(values.shape[-1])
+    whole = jnp.ldexp(values, -exponent).astype(jnp.int32)
+    low = jnp.sum((whole & (2**bits - 1)).astype(jnp.uint32), axis=-1, dtype=jnp.uint32)
+    high = jnp.sum(whole >> bits, axis=-1, dtype=jnp.int32) + (low >> bits).astype(jnp.int32)
+    low = (low & (2**bits - 1)).astype(jnp.float32)
+    return jnp.ldexp(high.astype(jnp.float32), exponent + bits) + jnp.ldexp(low, exponent)
