@@ -23,6 +23,8 @@ from quorate.core import (
 )
 from quorate.errors import Refusal
 
+LIES = 2**31  # the fault's branch of a conversation's key: no round has this number
+
 
 class Talked(NamedTuple):
     """A finished conversation: decisions [N, ...], what each node keeps, the fault's state, who was heard in each
@@ -72,7 +74,7 @@ def converse(
     if isinstance(protocol, BoardProtocol):
         name = type(protocol).__name__
         raise Refusal(f"{name} posts to places; this version carries tallies and neighbour lists only")
-    keys = jax.vmap(jax.random.fold_in, (0, None))(node_keys(key, num_agents), 0)
+    keys = node_keys(jax.random.fold_in(key, 0), num_agents)
     ballot = jax.vmap(protocol.propose, axis_size=num_agents)(keys, lasting, proposal)
     zero = jnp.float32(0)
     traffic, heard_by_round = Traffic(zero, zero, zero), []
@@ -80,15 +82,13 @@ def converse(
     if protocol.rounds and not by_sum and links is None:
         links = complete(num_agents, fault.extras)
     for index in range(protocol.rounds):
-        keys = jax.vmap(jax.random.fold_in, (0, None))(node_keys(key, num_agents), index + 1)
-        round_, lie_key = jnp.int32(index), jax.random.fold_in(jax.random.fold_in(key, 0x11E5), index)
+        keys = node_keys(jax.random.fold_in(key, index + 1), num_agents)
+        round_, lie_key = jnp.int32(index), jax.random.fold_in(jax.random.fold_in(key, LIES), index)
         sent, speaks = jax.vmap(protocol.send)(ballot), jax.vmap(protocol.speaks)(ballot)
         coin = jax.random.bits(jax.random.fold_in(coin_key, index), dtype=jnp.uint32)
         if by_sum:
             fault_state, total, bill = tally(lie_key, round_, sent, speaks, fault, fault_state, trusted)
-            each = (
-                0 if jax.tree.leaves(total)[0].shape != jax.tree.leaves(jax.tree.map(add_up, sent))[0].shape else None
-            )
+            each = jax.tree.map(lambda whole, leaf: 0 if whole.ndim == leaf.ndim else None, total, sent)
             ballot = jax.vmap(protocol.hear, (0, 0, each, None))(keys, ballot, total, coin)
         else:
             fault_state, inbox, bill = exchange(lie_key, round_, sent, speaks, links, fault, fault_state, trusted)
@@ -112,27 +112,47 @@ def tally(
     true."""
     num_agents = speaks.shape[0]
     liars = fault.liars(fault_state)
-    forged = jnp.zeros(num_agents, bool) if liars is None else liars
-    member = jnp.ones(num_agents, bool) if trusted is None else trusted[:num_agents]
-    outside = jnp.ones(fault.extras, bool) if trusted is None else trusted[num_agents:]
-    counts = speaks & member & ~forged
+    lying = jnp.zeros(num_agents, bool) if liars is None else liars
+    member, outside = _listened(trusted, num_agents, fault.extras)
+    missing = speaks & (lying | ~member)  # a liar, or one whom nobody trusts, still hears itself
 
-    def honest(leaf: Array) -> Array:
-        return add_up(jnp.where(counts.reshape(-1, *[1] * (leaf.ndim - 1)), leaf, 0).astype(leaf.dtype))
+    def with_own(whole: Array, leaf: Array) -> Array:
+        alone = jnp.where(_like(missing, leaf), leaf, 0).astype(whole.dtype)
+        return (whole if whole.ndim == alone.ndim else whole[None]) + alone
 
-    def own(leaf: Array) -> Array:  # a liar, or one whom nobody trusts, still hears itself
-        missing = (speaks & ~counts).reshape(-1, *[1] * (leaf.ndim - 1))
-        kind = jnp.int32 if leaf.dtype == bool else leaf.dtype
-        return jnp.where(missing, leaf, 0).astype(kind)
-
-    total = jax.tree.map(honest, sent)
-    power = jnp.sum(forged & member, dtype=jnp.int32) + jnp.sum(outside, dtype=jnp.int32)
-    fault_state, total = fault.on_tally(key, fault_state, Tally(round_, sent, total, power))
+    fault_state, total = fault.on_tally(
+        key, fault_state, _account(round_, sent, speaks, lying, trusted, num_agents, fault.extras)
+    )
     if liars is not None or trusted is not None:
-        total = jax.tree.map(lambda whole, leaf: whole + own(leaf), total, sent)
-    size = sum(leaf.dtype.itemsize * (leaf.size // num_agents) for leaf in jax.tree.leaves(sent))
-    messages = jnp.sum(speaks, dtype=jnp.float32) * (num_agents - 1)
-    return fault_state, total, Traffic(messages, messages, messages * size)
+        total = jax.tree.map(with_own, total, sent)
+    able = speaks | lying
+    offered = jnp.sum(able, dtype=jnp.float32) * (num_agents - 1) + fault.extras * num_agents
+    others = jnp.sum(able & member, dtype=jnp.float32) * (num_agents - 1)
+    others += jnp.sum(outside, dtype=jnp.float32) * num_agents
+    return fault_state, total, Traffic(offered, others, others * _size(sent))
+
+
+def _listened(trusted: Array | None, num_agents: int, extras: int) -> tuple[Array, Array]:
+    """Which members and which talkers from outside are listened to."""
+    if trusted is None:
+        return jnp.ones(num_agents, bool), jnp.ones(extras, bool)
+    return trusted[:num_agents], trusted[num_agents:]
+
+
+def _account(
+    round_: Array, sent: PyTree, speaks: Array, lying: Array, trusted: Array | None, num_agents: int, extras: int
+) -> Tally:
+    """A round as a sum: both ways of mail show attackers the same one."""
+    member, outside = _listened(trusted, num_agents, extras)
+    counts, forged = speaks & member & ~lying, lying & member
+    total = jax.tree.map(lambda leaf: add_up(jnp.where(_like(counts, leaf), leaf, 0).astype(leaf.dtype)), sent)
+    power = jnp.sum(forged, dtype=jnp.int32) + jnp.sum(outside, dtype=jnp.int32)
+    return Tally(round_, sent, total, power, forged)
+
+
+def _size(sent: PyTree) -> int:
+    """Bytes of one message."""
+    return sum(leaf.dtype.itemsize * (leaf.size // leaf.shape[0]) for leaf in jax.tree.leaves(sent))
 
 
 def exchange(
@@ -145,26 +165,33 @@ def exchange(
     fault_state: State,
     trusted: Bool[Array, " N_and_extras"] | None,
 ) -> tuple[State, Inbox, Traffic]:
-    """Each node's inbox [N, K] in topology order; a talker from outside has a slot whose number is N or more and
-    whose payload is zero until forged."""
+    """Each node's inbox [N, K] in topology order; a talker from outside has a slot whose number is N or more. The
+    slots of liars and of talkers from outside are zero until forged; whether the protocol would speak does not bind
+    them."""
     num_agents = speaks.shape[0]
+    liars = fault.liars(fault_state)
+    lying = jnp.zeros(num_agents, bool) if liars is None else liars
     member = links.index < num_agents
     source = jnp.minimum(links.index, num_agents - 1)
     own = links.index == jnp.arange(num_agents)[:, None]
     listened = links.real if trusted is None else links.real & (trusted[links.index] | own)
-    heard = listened & jnp.where(member, speaks[source], True)
+    able = jnp.where(own, speaks[source], (speaks | lying)[source] | ~member)
+    heard = listened & able
+    honest = heard & member & (own | ~lying[source])
 
     def fill(leaf: Array, mask: Array) -> Array:
         return jnp.where(mask.reshape(mask.shape + (1,) * (leaf.ndim - 2)), leaf, 0).astype(leaf.dtype)
 
-    true = jax.tree.map(lambda leaf: fill(leaf[source], heard & member), sent)
-    fault_state, payload, heard_now = fault.on_deliver(key, fault_state, Mail(round_, sent, links.index, true, heard))
+    true = jax.tree.map(lambda leaf: fill(leaf[source], honest), sent)
+    seen = _account(round_, sent, speaks, lying, trusted, num_agents, fault.extras)
+    mail = Mail(round_, sent, links.index, true, heard, seen)
+    fault_state, payload, heard_now = fault.on_deliver(key, fault_state, mail)
     heard = jnp.where(own, heard, heard_now & listened)
     payload = jax.tree.map(lambda said, honest: fill(jnp.where(_like(own, said), honest, said), heard), payload, true)
-    size = sum(leaf.dtype.itemsize * (leaf.size // num_agents) for leaf in jax.tree.leaves(sent))
     others = jnp.sum(heard & ~own, dtype=jnp.float32)
-    offered = jnp.sum(links.real & ~own & jnp.where(member, speaks[source], True), dtype=jnp.float32)
-    return fault_state, Inbox(payload, links.index, heard, jnp.uint32(0)), Traffic(offered, others, others * size)
+    offered = jnp.sum(links.real & ~own & able, dtype=jnp.float32)
+    bill = Traffic(offered, others, others * _size(sent))
+    return fault_state, Inbox(payload, links.index, heard, jnp.uint32(0)), bill
 
 
 def _like(mask: Array, leaf: Array) -> Array:

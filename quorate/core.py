@@ -382,18 +382,20 @@ class Mail(NamedTuple):
     round: Int[Array, ""]
     sent: PyTree  # [N, ...]
     sender: Int[Array, "N K"]
-    payload: PyTree  # [N, K, ...]
+    payload: PyTree  # [N, K, ...]; zero in the slots of liars and of talkers from outside
     heard: Bool[Array, "N K"]
+    tally: "Tally"  # the same round as a sum over everybody
 
 
 class Tally(NamedTuple):
-    """A round's sum as an attacker sees it: what was sent, the honest total, and how many liars are still listened
-    to."""
+    """A round's sum as an attacker sees it: what was sent, the honest total, how many liars are still listened to,
+    and which members are among them (none of them can lie to itself)."""
 
     round: Int[Array, ""]
     sent: PyTree  # [N, ...]
     total: PyTree
     power: Int[Array, ""]
+    forged: Bool[Array, " N"]
 
 
 class Fault(eqx.Module):
@@ -461,7 +463,7 @@ class CountingAttack(Fault):
     def on_tally(self, key: Key, state: State, tally: Tally) -> tuple[State, PyTree]:
         """Final: adds the lies, at most as many as there are liars who are listened to."""
         state, lies = self.lies(key, state, tally)
-        return state, tally.total + jnp.clip(lies, 0, tally.power)
+        return state, tally.total + jnp.clip(lies, 0, tally.power - tally.forged)
 
     def on_deliver(self, key: Key, state: State, mail: Mail) -> tuple[State, PyTree, Bool[Array, "N K"]]:
         """Final: the first `lies[i]` forged slots that receiver i hears say yes, the others no."""
@@ -471,11 +473,7 @@ class CountingAttack(Fault):
         outside = mail.sender >= num_agents
         forged = mail.heard & (outside | liars[jnp.minimum(mail.sender, num_agents - 1)])
         forged &= mail.sender != jnp.arange(num_agents)[:, None]  # nobody is lied to by itself
-        heard_by_all = jnp.concatenate([liars, jnp.ones(self.extras, bool)])
-        honest = jnp.sum(jnp.where(liars, 0, mail.sent), dtype=jnp.int32)
-        state, lies = self.lies(
-            key, state, Tally(mail.round, mail.sent, honest, jnp.sum(heard_by_all, dtype=jnp.int32))
-        )
+        state, lies = self.lies(key, state, mail.tally)
         rank = jnp.cumsum(forged, axis=1) - 1
         return state, jnp.where(forged, rank < lies[:, None], mail.payload), mail.heard
 

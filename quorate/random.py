@@ -15,7 +15,7 @@ from jax.extend.random import define_prng_impl
 from jaxtyping import Array
 
 from quorate.core import Key
-from quorate.errors import unknown
+from quorate.errors import Refusal, unknown
 
 
 def _mix(word: Array) -> Array:
@@ -27,9 +27,10 @@ def _mix(word: Array) -> Array:
 
 
 def _word(key: Array, counter: Array) -> Array:
-    """Counter and both halves of the key, mixed twice; equal counters under keys that differ in one half give
-    unrelated words."""
-    return _mix(_mix(counter ^ key[0]) + key[1])
+    """Counter and both halves of the key, mixed twice. The xor lets words of one stream repeat as often as chance has
+    it; without it they would all differ."""
+    inner = _mix(counter ^ key[0])
+    return _mix(inner + key[1]) ^ inner
 
 
 def _seed(seed: Array) -> Array:
@@ -38,13 +39,18 @@ def _seed(seed: Array) -> Array:
 
 
 def _fold_in(key: Array, data: Array) -> Array:
+    """The first half is a bijection of `data`, so the children of a key all differ; the constant in the second tells
+    (a, b) from (b, a)."""
     word = _mix(data.astype(jnp.uint32) + jnp.uint32(0x9E3779B9))
-    return jnp.stack([_word(key, word), _word(key[::-1], ~word)])
+    second = _mix(_mix(~word ^ key[1]) + (key[0] ^ jnp.uint32(0xC2B2AE35)))
+    return jnp.stack([_mix(_mix(word ^ key[0]) + key[1]), second])
 
 
 def _split(key: Array, shape: tuple[int, ...]) -> Array:
+    """Children of a sister of the key, so that no number that is folded in gives the same."""
+    sister = key ^ jnp.array([0xA5A5A5A5, 0x27D4EB2F], jnp.uint32)
     index = jnp.arange(math.prod(shape), dtype=jnp.uint32)
-    return jax.vmap(lambda i: _fold_in(key, i ^ jnp.uint32(0xA5A5A5A5)))(index).reshape(*shape, 2)
+    return jax.vmap(lambda i: _fold_in(sister, i))(index).reshape(*shape, 2)
 
 
 def _random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
@@ -64,13 +70,15 @@ GENERATORS = {"threefry": "threefry2x32", "hashed": hashed}
 
 
 def key(seed: int, generator: str = "threefry") -> Key:
-    """A key of the named generator.
+    """A key of the named generator. A seed is a 32-bit word, 0 to 2^32 - 1: JAX would take others modulo 2^32.
 
     >>> bool(jax.random.uniform(key(0, "hashed")) < 1)
     True
     """
     if generator not in GENERATORS:
         raise unknown("generator", generator, GENERATORS)
+    if isinstance(seed, int) and not 0 <= seed < 2**32:
+        raise Refusal(f"seed is {seed}; it must be between 0 and 2^32 - 1")
     return jax.random.key(seed, impl=GENERATORS[generator])
 
 

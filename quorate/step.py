@@ -14,7 +14,9 @@ from quorate.core import Carry, Key, Mind, Progress, Scenario, Step, World
 from quorate.errors import unknown
 
 # Each stage draws from its own branch of the tick's key, so adding a part moves nobody else's noise.
-RESET, OBSERVE, TALK, ACT, COMMIT, FAULT, WORLD, MONITOR, LEARN, COIN = range(10)
+OBSERVE, TALK, ACT, COMMIT, FAULT, WORLD, MONITOR = range(7)
+# Roots of their own beside those of runs, ticks and stages, which count from 0 and never come this far.
+RESET, COIN, INIT, LEARN = range(2**31, 2**31 + 4)
 
 
 def begin(key: Key, scenario: Scenario, mind: Mind) -> Carry:
@@ -92,7 +94,7 @@ def tick(key: Key, t: Int[Array, ""], scenario: Scenario, mind: Mind, carry: Car
 def start(key: Key, scenario: Scenario, runs: int = 1) -> Progress:
     """Before the first tick: a mind, and `runs` episodes that share it. Independent learners are `jax.vmap` over
     `start` and `run`."""
-    mind = scenario.learner.init(jax.random.fold_in(key, LEARN), scenario)
+    mind = scenario.learner.init(jax.random.fold_in(key, INIT), scenario)
     carry = jax.vmap(lambda b: begin(jax.random.fold_in(key, b), scenario, mind))(jnp.arange(runs))
     return Progress(key, jnp.int32(0), mind, scenario.fault, scenario.monitor, carry)
 
@@ -167,7 +169,7 @@ def _run(progress: Progress, scenario: Scenario, updates: int, record: Record) -
 
     arrays = eqx.filter((progress.mind, progress.fault, progress.monitor), eqx.is_array)
     (arrays, t, carry), records = jax.lax.scan(update, (arrays, progress.t, first), length=updates)
-    records = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), records)
+    records = jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:]), records)
     if runs == 1:
         carry = jax.tree.map(lambda leaf: leaf[None], carry)
     return Progress(key, t, *eqx.combine(arrays, still), carry), records

@@ -22,6 +22,7 @@ LAYERS = (
     ("verify", "live", "experiments"),
     ("report",),
     ("recipes",),
+    ("front",),
     ("cli",),
     ("__init__", "__main__", "registry", "testing"),  # these see everything, each other included
 )

@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from quorate.core import Fault, Key, static, swept
-from quorate.errors import unknown
+from quorate.errors import Refusal, unknown
 from quorate.numerics.choose import choose
 
 MANNERS = ("off", "frozen", "random")
@@ -42,6 +43,10 @@ class Failing(Fault):
     def __check_init__(self):
         if self.manner not in MANNERS:
             raise unknown("manner of failing", self.manner, MANNERS)
+        if not isinstance(self.fraction, jax.core.Tracer):
+            fraction = np.asarray(self.fraction)
+            if not np.all((fraction >= 0) & (fraction <= 1)):
+                raise Refusal(f"fraction is {self.fraction}; it is a share of the agents, from 0 to 1")
 
     def reset(self, key: Key, num_agents: int) -> Broken:
         doomed = choose(key, jnp.round(self.fraction * num_agents).astype(jnp.int32), num_agents)

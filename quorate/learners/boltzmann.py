@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from quorate.core import Key, Learner, Scenario, Step, static, swept
+from quorate.errors import Refusal
 from quorate.learners.choice import softmax_choice
 
 
@@ -30,10 +32,11 @@ class Boltzmann(Learner):
         p(a)     = exp(pay_a / temperature) / sum_b exp(pay_b / temperature)
 
     memory        how much of a weight is left after a tick (the ageing rate gamma)
-    temperature   in the unit of the utility; for N imperfect devices with errors of root mean square s it is c s /
-    N^2 (`device_temperature`) first         the number of ticks before anybody learns: all act uniformly and record
+    temperature   in the unit of the utility; 0 takes the best, and any of equals; for N imperfect devices with errors
+                  of root mean square s it is c s / N^2 (`device_temperature`)
+    first         the number of ticks before anybody learns: all act uniformly and record
     switch_on     agents that start to use what they know in each tick from then on, by index; the others act
-    uniformly and record
+                  uniformly and record
 
     The raw sums underflow for an action that was not tried for long, so the mean is kept in the recursive form: each
     tick weight *= memory, and the action taken gets weight += 1, pay += (u - pay) / weight. An action never tried
@@ -56,16 +59,28 @@ class Boltzmann(Learner):
 
     gives_chances = True
 
+    def __check_init__(self):
+        for name, most in (("temperature", np.inf), ("memory", 1.0)):
+            value = getattr(self, name)
+            if isinstance(value, jax.core.Tracer):
+                continue
+            if not np.all((np.asarray(value) >= 0) & (np.asarray(value) <= most)):
+                raise Refusal(f"{name} is {value}; it must be between 0 and {most}")
+
     def init(self, key: Key, scenario: Scenario) -> Estimates:
         shape = scenario.world.num_actions, scenario.world.num_agents
         return Estimates(jnp.zeros(shape), jnp.zeros(shape), jnp.int32(0))
 
     def act(self, key, mind, memory, obs, legal):
         num_agents = mind.pay.shape[1]
-        learning = jnp.arange(num_agents) < (mind.ticks + 1 - self.first) * self.switch_on
-        preference = jnp.where(learning[None], mind.pay / self.temperature, 0)
-        if legal is not None:
-            preference = jnp.where(legal.T, preference, -jnp.inf)
+        steps = (num_agents - 1) // jnp.maximum(self.switch_on, 1) + 1  # then all are on; the product cannot overflow
+        learning = jnp.arange(num_agents) < jnp.clip(mind.ticks + 1 - self.first, 0, steps) * self.switch_on
+        allowed = jnp.ones((1, 1), bool) if legal is None else legal.T
+        pay = jnp.where(allowed, mind.pay, -jnp.inf)
+        best = jnp.maximum(pay[0], pay[1]) if len(pay) == 2 else jnp.max(pay, axis=0)  # a reduction is no fused kernel
+        gap = pay - best[None]  # the best has 0, which stays 0 at any temperature
+        preference = jnp.where(learning[None] & (gap < 0), gap * (1 / self.temperature), 0)
+        preference = jnp.where(allowed, preference, -jnp.inf)
         return softmax_choice(key, preference), memory, Chances(jax.nn.softmax(preference, axis=0).T)
 
     def learn(self, key: Key, mind: Estimates, segment: Step, scenario: Scenario) -> Estimates:

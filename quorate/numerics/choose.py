@@ -11,11 +11,11 @@ from quorate.errors import Refusal
 def choose(key: PRNGKeyArray, count: int | Int[Array, ""], total: int) -> Bool[Array, " total"]:
     """A uniform subset of exactly `count` out of `total` entries, as a mask.
 
-    Every entry draws a 32-bit word and the `count` lowest words win (see `lowest`). `count` may be traced, `total` is static;
-    a traced `count` below 0 gives the empty mask and one above `total` the full mask.
+    Every entry draws a 32-bit word and the `count` lowest words win (see `lowest`). `count` may be traced, `total` is
+    static; a traced `count` below 0 gives the empty mask and one above `total` the full mask.
 
-    Cost: one random word and 32 + log2(total) comparisons an entry, no sort. Two words are equal with probability 2^-32, and
-    only then does the lower index win: no entry's chance is off by more than total / 2^32.
+    Cost: one random word and 32 + log2(total) comparisons an entry, no sort. Two words are equal with probability
+    2^-32, and only then does the lower index win: no entry's chance is off by more than total / 2^32.
 
     Errors: `Refusal` for a Python `count` outside 0..total.
 
@@ -32,8 +32,8 @@ def choose(key: PRNGKeyArray, count: int | Int[Array, ""], total: int) -> Bool[A
 def lowest(words: UInt32[Array, " total"], count: int | Int[Array, ""]) -> Bool[Array, " total"]:
     """The mask of the `count` lowest `words`; among equal words the lower index comes first.
 
-    The threshold is the greatest word with at most `count` words below it, found bit by bit; entries that equal it fill what
-    is missing.
+    The threshold is the greatest word with at most `count` words below it, found bit by bit; entries that equal it fill
+    what is missing.
 
     >>> import jax.numpy as jnp
     >>> lowest(jnp.asarray([7, 2, 7, 7, 9], jnp.uint32), 3).tolist()

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from quorate.errors import Refusal
+
 MOST = 2**27  # agents: beyond this a word of the sum could overflow
 
 
@@ -27,14 +29,17 @@ def word_bits(count: int) -> int:
     [12, 12, 12, 11]
     """
     if count > MOST:
-        raise ValueError(f"{count} values: fixed point sums take at most {MOST}")
+        raise Refusal(f"{count} values: fixed point sums take at most {MOST}")
     return min(12, 32 - max(1, math.ceil(math.log2(max(count, 2)))))
 
 
 def grid_exponent(values: Float[Array, "..."], count: int) -> Int[Array, ""]:
     """The finest exponent at which every value is an integer below 2^(2 word_bits - 1) in size."""
-    _, above = jnp.frexp(jnp.maximum(jnp.max(jnp.abs(values)), jnp.float32(1e-30)))  # |values| < 2^above
-    return (above - (2 * word_bits(count) - 1)).astype(jnp.int32)
+    bits = 2 * word_bits(count) - 1
+    largest = jnp.maximum(jnp.max(jnp.abs(values)), jnp.float32(1e-30))
+    _, above = jnp.frexp(largest)  # largest < 2^above
+    rounds_up = jnp.round(jnp.ldexp(largest, bits - above)) >= 2**bits  # a mantissa of all ones
+    return (above - bits + rounds_up).astype(jnp.int32)
 
 
 def onto_grid(values: Float[Array, "..."], exponent: Int[Array, ""]) -> Float[Array, "..."]:
@@ -55,5 +60,7 @@ def exact_sum(values: Float[Array, "... N"], exponent: Int[Array, ""]) -> Float[
     whole = jnp.ldexp(values, -exponent).astype(jnp.int32)
     low = jnp.sum((whole & (2**bits - 1)).astype(jnp.uint32), axis=-1, dtype=jnp.uint32)
     high = jnp.sum(whole >> bits, axis=-1, dtype=jnp.int32) + (low >> bits).astype(jnp.int32)
-    low = (low & (2**bits - 1)).astype(jnp.float32)
-    return jnp.ldexp(high.astype(jnp.float32), exponent + bits) + jnp.ldexp(low, exponent)
+    # Both terms fit a mantissa, so that the addition is the only rounding.
+    low = ((high & 0xFFF) << bits) | (low & (2**bits - 1)).astype(jnp.int32)
+    high = (high >> 12).astype(jnp.float32)
+    return jnp.ldexp(high, exponent + bits + 12) + jnp.ldexp(low.astype(jnp.float32), exponent)

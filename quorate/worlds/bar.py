@@ -29,7 +29,7 @@ class Bar(AggregativeWorld):
 
     >>> world = Bar(num_agents=3, nights=2, capacity=1.0)
     >>> round(float(world.score((), jnp.array([0, 1, 1]), ())), 4)  # 1/e + 2/e^2
-    0.6385
+    0.6386
     """
 
     num_agents: int = static()

@@ -14,17 +14,17 @@ class GaussianSqueeze(AggregativeWorld):
 
     num_agents  N
     mu          the sum at which the bell is highest; the best sum lies a little above
-    sigma       its width, in the same unit: small against sqrt(N) it is hard to hit, small against |4.5 N - mu| a
-    random start sees no slope at all
+    sigma       its width, in the same unit: small against sqrt(N) it is hard to hit
 
-    Far from mu the score underflows to 0, and so does every utility made of it: a difference utility tells agents
-    apart, it does not make them explore.
+    Far from mu the score underflows to 0, and so does every utility made of it: where sigma is small against
+    |4.5 N - mu| a random start sees no slope at all. A difference utility tells agents apart, it does not make them
+    explore.
 
-    Shapes: actions i32[N] in 0..9; putting in 0 is doing nothing. Cost O(N) for the score and all wonderful lives, O(10
-    N) for expected differences. The sum is exact and the same in any order.
+    Shapes: actions i32[N] in 0..9; putting in 0 is doing nothing. Cost O(N) for the score and all wonderful lives,
+    O(10 N) for all expected differences. The sum is exact and the same in any order.
     Errors: Refusal for a number that is not above 0.
-    Reference: the Gaussian squeeze domain of C. HolmesParker, A. Agogino and K. Tumer (papers of 2012 to 2016); versions
-    differ by a factor in the exponent.
+    Reference: the Gaussian squeeze domain of C. HolmesParker, A. Agogino and K. Tumer (papers of 2012 to 2016);
+    versions differ by a factor in the exponent.
 
     >>> world = GaussianSqueeze(num_agents=3, mu=6.0, sigma=2.0)
     >>> scores = [world.score((), jnp.array(actions), ()) for actions in ([3, 0, 3], [3, 0, 5])]  # 6 and 8/e

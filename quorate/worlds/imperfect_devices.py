@@ -1,5 +1,6 @@
 """Imperfect devices: choose the subset whose distortions cancel best."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import equinox as eqx
@@ -88,13 +89,13 @@ class ImperfectDevices(AggregativeWorld):
 LAWS = ("normal", "uniform", "laplace", "student_t3")
 
 
-def draw(seed: int, num_agents: int, law: str = "normal") -> np.ndarray:
+def draw(seed: int | Sequence[int], num_agents: int, law: str = "normal") -> np.ndarray:
     """Independent distortions of mean 0, float64 [num_agents]: normal (the source's, variance 1), uniform on
     +-sqrt(3), Laplace of variance 1, or Student's t with 3 degrees of freedom (variance 3: its heavy tail is the
     point). One draw is one configuration."""
     if law not in LAWS:
         raise unknown("law", law, LAWS)
-    generator = np.random.default_rng([seed, num_agents, LAWS.index(law)])
+    generator = np.random.default_rng([*np.atleast_1d(seed), num_agents, LAWS.index(law)])
     if law == "normal":
         return generator.standard_normal(num_agents)
     if law == "uniform":

@@ -1,0 +1,297 @@
+"""The front door: run a recipe, judge its claims, keep the result in a run folder."""
+
+import json
+import shlex
+import time
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from quorate import __version__
+from quorate.errors import Refusal
+from quorate.experiments import arguments as arguing
+from quorate.experiments.claims import Claim, Judged, Measured
+from quorate.experiments.outcome import Outcome, Rows
+from quorate.experiments.store import Folder, plain, provenance, table
+from quorate.experiments.study import Nobody, Study
+from quorate.recipes import recipe as recipe_module
+
+RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gave. `rows` is the main table, `tables` the others, `claims` what the source says beside what came
+    out (empty away from the recorded arguments), `folder` where everything lies (None: in memory)."""
+
+    recipe: str
+    arguments: dict[str, Any]
+    seed: int
+    rows: Rows
+    tables: dict[str, Rows]
+    claims: list[Judged]
+    verdict: str
+    interval: str | None
+    lede: str
+    warnings: tuple[str, ...]
+    summary: tuple[tuple[str, ...], list[tuple[Any, ...]]] | None
+    made: dict[str, str]
+    folder: Path | None = None
+    figures: tuple[Any, ...] = field(default=(), repr=False)
+    files: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def command(self) -> str:
+        return self.made["command"]
+
+    @property
+    def as_recorded(self) -> bool:
+        """Every claim that was judged came out as the recipe has it on record."""
+        return all(judged.as_recorded for judged in self.claims)
+
+    def report(self) -> str:
+        """The report as one HTML page."""
+        from quorate.report.page import Table, page
+
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        shown = [name for name in columns if len({str(row.get(name)) for row in self.rows}) > 1] or columns
+        body = [[row.get(name) for name in shown] for row in self.rows]
+        text = "The main table; columns in which nothing differs are left out here and stand in rows.csv."
+        return page(
+            title=f"{self.recipe} · quorate report",
+            eyebrow=f"{self.recipe} · seed {self.seed}",
+            verdict=self.verdict,
+            interval=self.interval,
+            lede=self.lede,
+            claims=self.claims,
+            sections=(),
+            figures=self.figures,
+            tables=[Table("Rows", text, [name.replace("_", " ") for name in shown], body)],
+            provenance=self.made,
+            command=self.command,
+            files={name: (_kind(name), content) for name, content in self._csv().items()},
+            warnings=self.warnings,
+        )
+
+    def _csv(self) -> dict[str, str]:
+        return (
+            {"rows.csv": table(self.rows)}
+            | {f"{name}.csv": table(rows) for name, rows in self.tables.items()}
+            | self.files
+        )
+
+    def as_json(self, tables: bool = False) -> dict[str, Any]:
+        """One object for `--json`; with `tables` everything that a finished folder needs to be told again."""
+
+        def clean(rows: Rows) -> Rows:
+            return [{name: plain(value) for name, value in row.items()} for row in rows]
+
+        claims = [
+            {"name": j.claim.name, "where": j.claim.where, "words": j.claim.words, "as_recorded": j.as_recorded}
+            | {
+                name: plain(value) if not isinstance(value, tuple) else list(value)
+                for name, value in j.measured._asdict().items()
+            }
+            for j in self.claims
+        ]
+        whole = {
+            "recipe": self.recipe,
+            "version": __version__,
+            "seed": self.seed,
+            "arguments": {name: arguing.written(value) for name, value in self.arguments.items()},
+            "rows": clean(self.rows),
+            "claims": claims,
+            "verdict": self.verdict,
+            "lede": self.lede,
+            "warnings": list(self.warnings),
+            "folder": None if self.folder is None else str(self.folder),
+        }
+        if tables:
+            whole |= {"tables": {name: clean(rows) for name, rows in self.tables.items()}, "interval": self.interval}
+            whole |= {"summary": self.summary, "made": self.made}
+        return whole
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes rows, further tables, figures, provenance and the report into a new `folder`."""
+        folder = Path(folder)
+        if folder.exists():
+            raise Refusal(f"{folder}: is there already; a result is saved into a new folder")
+        try:
+            folder.mkdir(parents=True)
+            for name, text in self.written().items():
+                (folder / name).parent.mkdir(exist_ok=True)
+                (folder / name).write_text(text, encoding="utf-8")
+        except OSError as problem:
+            raise Refusal(f"{folder}: cannot be written ({problem.strerror})") from None
+        return folder
+
+    def written(self) -> dict[str, str]:
+        """File name -> text: everything that a run folder holds besides arguments.json."""
+        from quorate.report.figure import standalone
+
+        figures = {f"figures/{figure.id}.svg": standalone(figure.svg) for figure in self.figures}
+        result = json.dumps(self.as_json(tables=True), default=plain)
+        made = json.dumps(self.made, indent=1)
+        return self._csv() | figures | {"report.html": self.report(), RESULT: result, "provenance.json": made}
+
+
+def run(
+    recipe: str,
+    *,
+    seed: int = 0,
+    out: str | Path | None = None,
+    again: bool = False,
+    terminal: Any = None,
+    flags: bool = False,
+    **arguments: Any,
+) -> Result:
+    """Runs a recipe and returns its result.
+
+    recipe      a name of `quorate.RECIPES`
+    seed        of all noise; equal seeds give equal rows
+    out         where run folders are kept; None: nothing is written. With it an unfinished run is taken up, a
+    finished one is read back again       compute anew even so terminal    who is told how far it is
+    (`quorate.report.terminal.Terminal`); None: nobody arguments   the recipe's own, as `quorate run RECIPE --help`
+    lists them; numbers, sequences and text such as "1..12" are understood
+
+    Errors: `Refusal` for bad input, before anything is written.
+
+    >>> result = run("imperfect_devices", num_agents=20, configurations=2, runs=2, steps=30)
+    >>> {row["num_agents"] for row in result.rows}
+    {20}
+    """
+    module = recipe_module(recipe)
+    declared = arguing.of(module.main)
+    asked = arguing.converted(declared, arguments, flags)
+    seed = arguing.Count("seeds", least=0)("--seed", seed)
+    command = _command(recipe, declared, asked, seed)
+    folder = None if out is None else Folder(Path(out), recipe, asked, seed)
+    if folder is not None and folder.finished and not again:
+        return _read_back(module, folder, asked, seed)
+    began = time.monotonic()
+    with ExitStack() as stack:
+        reporter = Nobody() if terminal is None else _Stages(terminal, stack)
+        study = _Prepared(seed, folder, reporter, again)
+        outcome: Outcome = module.main(study, **asked)
+    usual = {argument.name: argument.default for argument in declared}
+    judged = _judge(module.CLAIMS, outcome) if asked == usual | module.RECORDED else []
+    made = provenance(seed, command, time.monotonic() - began)
+    result = Result(
+        recipe=recipe,
+        arguments=asked,
+        seed=seed,
+        rows=outcome.rows,
+        tables=outcome.tables,
+        claims=judged,
+        verdict=outcome.verdict,
+        interval=outcome.interval,
+        lede=outcome.lede,
+        warnings=outcome.warnings,
+        summary=outcome.summary,
+        made=made,
+        folder=None if folder is None else folder.path,
+        figures=outcome.figures,
+        files=outcome.files,
+    )
+    if folder is not None:
+        study.ready()
+        for name, text in result.written().items():
+            folder.write(name, text)
+        folder.finish()
+    return result
+
+
+class _Prepared(Study):
+    """A study whose folder is made when the first cell is asked for: bad input is refused before anything is
+    written."""
+
+    def __init__(self, seed: int, folder: Folder | None, reporter: Any, again: bool):
+        super().__init__(seed, folder, reporter)
+        self._again = again
+        self._is_open = False
+
+    def ready(self) -> None:
+        if self.folder is not None and not self._is_open:
+            self.folder.open(self._again)
+            self._is_open = True
+
+    def cell(self, name, compute):
+        self.ready()
+        return super().cell(name, compute)
+
+
+class _Stages:
+    """A study's reporter on a terminal: the stages are opened when they are known and closed with the run."""
+
+    def __init__(self, terminal: Any, stack: ExitStack):
+        self.terminal, self.stack, self.progress = terminal, stack, None
+
+    def stages(self, names: list[str]) -> None:
+        shown: AbstractContextManager = self.terminal.stages(names)
+        self.progress = self.stack.enter_context(shown)
+
+    def start(self, name: str, total: int, unit: str) -> None:
+        self.progress.start(name, total, unit)
+
+    def advance(self, name: str, done: int) -> None:
+        self.progress.advance(name, done)
+
+    def finish(self, name: str) -> None:
+        self.progress.finish(name)
+
+
+def _judge(claims: list[Claim], outcome: Outcome) -> list[Judged]:
+    tables = outcome.tables | {"rows": outcome.rows}
+    return [judged_as(claim, claim.judge(tables)) for claim in claims]
+
+
+def judged_as(claim: Claim, measured: Measured) -> Judged:
+    """Beside the record: a sampled claim agrees if the recorded value lies in the 99 % interval, an exact one if the
+    verdict is the same."""
+    verdict, value = claim.recorded
+    if value is None or measured.low is None:
+        return Judged(claim, measured, verdict == measured.verdict)
+    return Judged(claim, measured, measured.low <= value <= measured.high)
+
+
+def _command(recipe: str, declared: list[arguing.Argument], asked: dict[str, Any], seed: int) -> str:
+    words = ["quorate", "run", recipe]
+    for argument in declared:
+        if asked[argument.name] != argument.default:
+            words += [argument.flag, str(arguing.written(asked[argument.name]))]
+    return shlex.join([*words, "--seed", str(seed)])
+
+
+def _read_back(module: Any, folder: Folder, asked: dict[str, Any], seed: int) -> Result:
+    try:
+        stored = json.loads((folder.path / RESULT).read_text(encoding="utf-8"))
+        claims = {claim.name: claim for claim in module.CLAIMS}
+        judged = []
+        for entry in stored["claims"]:
+            fields = {name: entry[name] for name in Measured._fields}
+            fields["ratio"] = None if fields["ratio"] is None else tuple(fields["ratio"])
+            judged.append(Judged(claims[entry["name"]], Measured(**fields), entry["as_recorded"]))
+        return Result(
+            recipe=stored["recipe"],
+            arguments=asked,
+            seed=seed,
+            rows=stored["rows"],
+            tables=stored["tables"],
+            claims=judged,
+            verdict=stored["verdict"],
+            interval=stored["interval"],
+            lede=stored["lede"],
+            warnings=tuple(stored["warnings"]),
+            summary=stored["summary"],
+            made=stored["made"],
+            folder=folder.path,
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        raise Refusal(
+            f"{folder.path / RESULT}: damaged", "remove the folder, or run with --again to compute anew"
+        ) from None
+
+
+def _kind(name: str) -> str:
+    return "text/csv" if name.endswith(".csv") else "text/plain"

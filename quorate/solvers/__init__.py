@@ -1,0 +1,24 @@
+"""What a central planner or a mathematician would do: baselines, optima, bounds. They never see a learner."""
+
+from quorate.solvers.annealing import Annealing
+from quorate.solvers.greedy_selection import GreedySelection
+from quorate.solvers.largest_differencing import LargestDifferencing
+from quorate.solvers.local_search import LocalSearch, RandomSearch
+from quorate.solvers.meet_in_the_middle import MeetInTheMiddle
+from quorate.solvers.milp import Milp
+from quorate.solvers.relaxation import Relaxation
+from quorate.solvers.solution import Solver
+from quorate.solvers.steepest_flip import SteepestFlip
+
+DEVICE_SOLVERS: dict[str, Solver] = {
+    "random_search": RandomSearch(),
+    "local_search": LocalSearch(),
+    "annealing": Annealing(),
+    "annealing_sweeps": Annealing(sweeps=True, about="simulated annealing, N flips a step"),
+    "steepest_flip": SteepestFlip(),
+    "greedy_selection": GreedySelection(),
+    "largest_differencing": LargestDifferencing(),
+    "milp": Milp(),
+    "meet_in_the_middle": MeetInTheMiddle(),
+    "relaxation": Relaxation(),
+}
