@@ -130,7 +130,6 @@ def _run(rest: list[str], terminal: Any) -> int:
     given = {name: value for name, value in options.items() if value is not None}
     if common["json"]:
         terminal.quiet = True
-    terminal.header(rest[0], f"seed {common['seed']}")
     result = run(
         rest[0], seed=common["seed"], out=common["out"], again=common["again"], terminal=terminal, flags=True, **given
     )

@@ -34,6 +34,7 @@ class Result:
     verdict: str
     interval: str | None
     lede: str
+    setting: str
     warnings: tuple[str, ...]
     summary: tuple[tuple[str, ...], list[tuple[Any, ...]]] | None
     made: dict[str, str]
@@ -54,20 +55,18 @@ class Result:
         """The report as one HTML page."""
         from quorate.report.page import Table, page
 
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        shown = [name for name in columns if len({str(row.get(name)) for row in self.rows}) > 1] or columns
-        body = [[row.get(name) for name in shown] for row in self.rows]
-        text = "The main table; columns in which nothing differs are left out here and stand in rows.csv."
+        columns, body = self.summary or ((), [])
+        text = "Every column of it, and the other tables, stand in the CSV files below."
         return page(
             title=f"{self.recipe} · quorate report",
-            eyebrow=f"{self.recipe} · seed {self.seed}",
+            eyebrow=f"{self.recipe} · seed {self.seed} · {self.setting}",
             verdict=self.verdict,
             interval=self.interval,
             lede=self.lede,
             claims=self.claims,
             sections=(),
             figures=self.figures,
-            tables=[Table("Rows", text, [name.replace("_", " ") for name in shown], body)],
+            tables=[Table("Rows", text, columns, body)] if body else [],
             provenance=self.made,
             command=self.command,
             files={name: (_kind(name), content) for name, content in self._csv().items()},
@@ -109,7 +108,7 @@ class Result:
         }
         if tables:
             whole |= {"tables": {name: clean(rows) for name, rows in self.tables.items()}, "interval": self.interval}
-            whole |= {"summary": self.summary, "made": self.made}
+            whole |= {"summary": self.summary, "made": self.made, "setting": self.setting}
         return whole
 
     def save(self, folder: str | Path) -> Path:
@@ -172,6 +171,8 @@ def run(
     began = time.monotonic()
     with ExitStack() as stack:
         reporter = Nobody() if terminal is None else _Stages(terminal, stack)
+        if terminal is not None:
+            terminal.header(recipe, f"seed {seed}, {module.setting(**asked)}")
         study = _Prepared(seed, folder, reporter, again)
         outcome: Outcome = module.main(study, **asked)
     usual = {argument.name: argument.default for argument in declared}
@@ -187,6 +188,7 @@ def run(
         verdict=outcome.verdict,
         interval=outcome.interval,
         lede=outcome.lede,
+        setting=module.setting(**asked),
         warnings=outcome.warnings,
         summary=outcome.summary,
         made=made,
@@ -282,6 +284,7 @@ def _read_back(module: Any, folder: Folder, asked: dict[str, Any], seed: int) ->
             verdict=stored["verdict"],
             interval=stored["interval"],
             lede=stored["lede"],
+            setting=stored["setting"],
             warnings=tuple(stored["warnings"]),
             summary=stored["summary"],
             made=stored["made"],

@@ -24,4 +24,4 @@ class Uniform(Learner):
     def act(self, key, mind, memory, obs, legal):
         preference = mind if legal is None else jnp.where(legal.T, mind, -jnp.inf)
         chance = jnp.exp(preference)
-        return softmax_choice(key, preference), memory, Chances((chance / chance.sum(0)).T)
+        return softmax_choice(key, preference), memory, Chances((chance / chance.sum(axis=0, keepdims=True)).T)

@@ -200,13 +200,18 @@ def _over_all_pairs(world: World, score: np.ndarray, pay: np.ndarray, agent: int
 
 @eqx.filter_jit
 def _moves(world, utility, key, states, samples, agents):
+    alternatives = world.num_actions - 1
+
     def one(key: Key) -> tuple:
         keys = jax.random.split(key, 4)
         state, actions = world.reset(keys[0]), _uniform(world, keys[1])
         score, pay = _evaluated(world, utility, keys[2], state, actions)
 
-        def moved(joint: Int[Array, " N"], mine: Int[Array, " N"]) -> Float[Array, " K"]:
-            """|g_i(z) - g_i| with agent i doing mine[i] and everybody else `joint`."""
+        def moved(turn: tuple) -> Float[Array, " K"]:
+            """|g_i(z) - g_i| for each agent: the first turns change its own action, the others everybody else's."""
+            number, noise = turn
+            mine = jnp.where(number < alternatives, (actions + 1 + number) % world.num_actions, actions)
+            joint = jnp.where(number < alternatives, actions, _uniform(world, noise))
 
             def of(i: Int[Array, ""]) -> Float[Array, ""]:
                 whole, there = _evaluated(world, utility, keys[2], state, joint.at[i].set(mine[i]))
@@ -215,10 +220,9 @@ def _moves(world, utility, key, states, samples, agents):
 
             return jax.lax.map(of, agents, batch_size=_batch(world, agents.shape[0]))
 
-        shifts = jnp.arange(1, world.num_actions)
-        own = jax.lax.map(lambda by: moved(actions, (actions + by) % world.num_actions), shifts)
-        others = jax.lax.map(lambda k: moved(_uniform(world, k), actions), jax.random.split(keys[3], samples))
-        return jnp.mean(own, axis=0), jnp.mean(others, axis=0), actions[agents]
+        turns = alternatives + samples
+        change = jax.lax.map(moved, (jnp.arange(turns), jax.random.split(keys[3], turns)))
+        return jnp.mean(change[:alternatives], axis=0), jnp.mean(change[alternatives:], axis=0), actions[agents]
 
     return jax.lax.map(one, jax.random.split(key, states))
 

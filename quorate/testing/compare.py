@@ -1,6 +1,7 @@
 """What the checks have in common: how two results are compared, and how a broken promise is said."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from jaxtyping import PyTree
 from quorate.errors import Refusal
 
 TICKS = 4
+ADDRESS = re.compile("0x[0-9a-f]+")
 
 
 def kind(part: Any) -> str:
@@ -38,7 +40,7 @@ def weak(leaf: jax.Array) -> bool:
 
 
 def say(leaf: Any) -> str:
-    if not isinstance(leaf, jax.Array):
+    if not isinstance(leaf, jax.Array | jax.ShapeDtypeStruct):
         return f"a bare {kind(leaf)}"
     return f"{leaf.dtype}{list(leaf.shape)}" + (", weakly typed" if weak(leaf) else "")
 
@@ -52,7 +54,7 @@ def named(tree: PyTree) -> list[tuple[str, Any]]:
 def strongly_typed(part: Any, what: str, tree: PyTree) -> None:
     """Every leaf is an array of a dtype of its own."""
     for name, leaf in named(tree):
-        if not isinstance(leaf, jax.Array):
+        if not isinstance(leaf, jax.Array | jax.ShapeDtypeStruct):
             raise AssertionError(f"{kind(part)}: {name} of {what} is {say(leaf)}; it must be an array")
         if weak(leaf):
             raise AssertionError(
@@ -74,8 +76,9 @@ def kept(part: Any, what: str, before: PyTree, after: PyTree) -> None:
 def shaped(part: Any, what: str, value: Any, shape: tuple[int, ...], dtype: Any) -> None:
     """An array of this shape whose dtype is of this kind."""
     strongly_typed(part, what, value)
-    if not isinstance(value, jax.Array) or value.shape != shape or not jnp.issubdtype(value.dtype, dtype):
-        found = say(value) if isinstance(value, jax.Array) else str(jax.tree.structure(value))
+    array = isinstance(value, jax.Array | jax.ShapeDtypeStruct)
+    if not array or value.shape != shape or not jnp.issubdtype(value.dtype, dtype):
+        found = say(value) if array else str(jax.tree.structure(value))
         raise AssertionError(f"{kind(part)}: {what} is {found}; it must be {dtype.__name__}{list(shape)}")
 
 
@@ -132,12 +135,28 @@ def check_fields(part: eqx.Module) -> None:
             check_fields(value)
 
 
-def twice(part: Any, what: str, function: Callable, *args: Any) -> PyTree:
-    """The result, traced and compiled twice over: hidden Python state shows as a difference."""
+def traced(part: Any, what: str, function: Callable, *args: Any) -> PyTree:
+    """What it returns in shapes and dtypes; nothing is computed. It is asked twice over, and must be the same program:
+    state that is kept in Python shows as a difference."""
     with promise(part, what):
-        one, other = (eqx.filter_jit(lambda *given: function(*given))(*args) for _ in range(2))
-    equal(part, f"{what}, asked twice with the same key,", one, other)
-    return one
+        asked = [eqx.filter_make_jaxpr(lambda *given: function(*given))(*args) for _ in range(2)]
+    (one, shapes, _), (other, _, _) = asked
+    same = [ADDRESS.sub("", str(program.jaxpr)) for program in (one, other)]
+    if same[0] != same[1] or any(
+        plain(a).tobytes() != plain(b).tobytes() for a, b in zip(one.consts, other.consts, strict=True)
+    ):
+        raise AssertionError(
+            f"{kind(part)}: {what}, asked twice with the same key, differs; something beside its arguments decides, as "
+            "an attribute or a global that Python changes"
+        )
+    return shapes
+
+
+def twice(part: Any, what: str, function: Callable, *args: Any) -> PyTree:
+    """What it returns, after `traced`."""
+    traced(part, what, function, *args)
+    with promise(part, what):
+        return eqx.filter_jit(function)(*args)
 
 
 def other_values(tree: PyTree) -> PyTree:

@@ -9,18 +9,15 @@ from jaxtyping import PyTree
 from quorate.core import CountingAttack, Fault, Monitor, NoFault, Scenario
 from quorate.learners.uniform import Uniform
 from quorate.testing.compare import (
-    TICKS,
-    Counted,
     check_fields,
     kept,
     kind,
-    promise,
     say,
     shaped,
     strongly_typed,
-    twice,
+    traced,
 )
-from quorate.testing.scenario import check_routes, check_runs
+from quorate.testing.scenario import check_routes, check_runs, check_trace
 from quorate.testing.tiny import Lamps, Show
 
 
@@ -30,14 +27,15 @@ def check_fault(fault: Fault) -> None:
     for n in (1, 2, 5):
         _check_hooks(fault, n)
         scenario = Scenario(Lamps(num_agents=n), Uniform(), commit=Show(), fault=fault)
-        check_runs(fault, scenario, thorough=n == 5)
-        if isinstance(fault, CountingAttack):
-            check_routes(fault, scenario)
+        check_trace(fault, scenario)
+    check_runs(fault, scenario)
+    if isinstance(fault, CountingAttack):
+        check_routes(fault, scenario)
 
 
 def _check_hooks(fault: Fault, n: int) -> None:
     key, world = jax.random.key(n), Lamps(num_agents=n)
-    state = twice(fault, "reset", lambda k: fault.reset(k, n), key)
+    state = traced(fault, "reset", lambda k: fault.reset(k, n), key)
     strongly_typed(fault, "the state", state)
     actions, obs, pay = jnp.ones(n, jnp.int32), world.observe(key, world.reset(key)), jnp.ones(n)
 
@@ -48,19 +46,14 @@ def _check_hooks(fault: Fault, n: int) -> None:
         paid = fault.on_credit(key, acted[0], pay)
         return updated, seen, acted, paid, fault.liars(state)
 
-    counted = Counted(hooks)
-    for t in range(TICKS):
-        with promise(fault, "a hook"):
-            updated, seen, acted, paid, liars = counted.call(fault, state, jnp.int32(t))
-        kept(fault, "the state after update", state, updated)
-        hooked = (("on_observe", seen, obs), ("on_act", acted, actions), ("on_credit", paid, pay))
-        for what, (after, value), given in hooked:
-            kept(fault, f"the state after {what}", state, after)
-            kept(fault, f"what {what} returns", given, value)
-        if liars is not None:
-            shaped(fault, "liars", liars, (n,), jnp.bool_)
-        state = paid[0]
-    counted.once(fault, "a tick's hooks")
+    updated, seen, acted, paid, liars = traced(fault, "a hook", hooks, fault, state, jnp.int32(0))
+    kept(fault, "the state after update", state, updated)
+    hooked = (("on_observe", seen, obs), ("on_act", acted, actions), ("on_credit", paid, pay))
+    for what, (after, value), given in hooked:
+        kept(fault, f"the state after {what}", state, after)
+        kept(fault, f"what {what} returns", given, value)
+    if liars is not None:
+        shaped(fault, "liars", liars, (n,), jnp.bool_)
 
 
 def check_monitor(monitor: Monitor) -> None:
@@ -68,19 +61,15 @@ def check_monitor(monitor: Monitor) -> None:
     check_fields(monitor)
     for n in (1, 2, 5):
         key, world = jax.random.key(n), Lamps(num_agents=n)
-        state = twice(monitor, "reset", lambda k, n=n: monitor.reset(k, n), key)
+        state = traced(monitor, "reset", lambda k, n=n: monitor.reset(k, n), key)
         strongly_typed(monitor, "the state", state)
-        actions, idle = jnp.ones(n, jnp.int32), jnp.zeros(n, jnp.int32)
-        obs = world.observe(key, world.reset(key))
-        kept(
-            monitor, "what gate returns", actions, twice(monitor, "gate", monitor.gate, key, state, obs, actions, idle)
-        )
-        trusted = monitor.trusted(state)
-        for extras in (0, 1):
-            if trusted is None or trusted.shape == (n + extras,):
-                scenario = Scenario(world, Uniform(), commit=Show(), monitor=monitor, fault=NoFault(extras=extras))
-                check_runs(monitor, scenario, thorough=n == 5)
-        if trusted is not None:
-            strongly_typed(monitor, "trusted", trusted)
-            if trusted.dtype != bool or trusted.ndim != 1 or trusted.shape[0] < n:
-                raise AssertionError(f"{kind(monitor)}: trusted is {say(trusted)}; it must be bool[{n} and extras]")
+        actions, idle, obs = jnp.ones(n, jnp.int32), jnp.zeros(n, jnp.int32), world.observe(key, world.reset(key))
+        gated = traced(monitor, "gate", lambda s, *given, k=key: monitor.gate(k, s, *given), state, obs, actions, idle)
+        kept(monitor, "what gate returns, beside the actions,", actions, gated)
+        trusted = traced(monitor, "trusted", monitor.trusted, state)
+        if trusted is not None and (trusted.dtype != bool or trusted.ndim != 1 or trusted.shape[0] < n):
+            raise AssertionError(f"{kind(monitor)}: trusted is {say(trusted)}; it must be bool[{n} and extras]")
+        extras = 0 if trusted is None else trusted.shape[0] - n
+        scenario = Scenario(world, Uniform(), commit=Show(), monitor=monitor, fault=NoFault(extras=extras))
+        check_trace(monitor, scenario)
+    check_runs(monitor, scenario)

@@ -22,9 +22,10 @@ from quorate.testing.compare import (
     promise,
     shaped,
     strongly_typed,
+    traced,
     twice,
 )
-from quorate.testing.scenario import check_runs
+from quorate.testing.scenario import check_runs, check_trace
 from quorate.testing.world import some_actions
 
 
@@ -33,8 +34,9 @@ def check_learner(learner: Learner, world: World, at_size: Callable[[int], World
     check_fields(learner)
     if not isinstance(learner.horizon, int) or learner.horizon < 1:
         raise AssertionError(f"{kind(learner)}: horizon is {learner.horizon!r}; it must be a whole number from 1 on")
+    _check_learner(learner, world)
     for one in (world, *(at_size(n) for n in (1, 2) if at_size)):
-        _check_learner(learner, one)
+        check_trace(learner, Scenario(one, learner))
 
 
 def _check_learner(learner: Learner, world: World) -> None:
@@ -85,17 +87,18 @@ def check_utility(utility: Utility, world: World) -> None:
 
     idle = world.idle(state)
     plays = jax.vmap(lambda k: some_actions(k, world, state))(jax.random.split(key, 3))
+    traced(utility, "the utility", pay, utility, idle)
+    counted = Counted(pay)
     for actions in (idle, *(jax.tree.map(lambda leaf, i=i: leaf[i], plays) for i in range(3))):
-        credit = twice(utility, "the utility", pay, utility, actions)
+        with promise(utility, "the utility"):
+            credit = counted.call(utility, actions)
         shaped(utility, "the credit", credit, (n,), jnp.floating)
         if not jnp.isfinite(credit).all():
             raise AssertionError(f"{kind(utility)}: some credit is not finite")
-    counted = Counted(pay)
-    with promise(utility, "the utility with other actions"):
-        counted.call(utility, idle)
+    with promise(utility, "the utility with other numbers in its fields"):
         single = counted.call(other_values(utility), jax.tree.map(lambda leaf: leaf[2], plays))
     counted.once(utility, "the utility")
     with promise(utility, "vmap of the utility"):
         many = jax.vmap(lambda actions: pay(other_values(utility), actions))(plays)
     close(utility, "the credit under vmap and by itself", many[2], single)
-    check_runs(utility, scenario)
+    check_trace(utility, scenario)

@@ -21,6 +21,7 @@ from quorate.testing.compare import (
     promise,
     shaped,
     strongly_typed,
+    traced,
     twice,
 )
 from quorate.testing.tiny import Chorus
@@ -67,16 +68,19 @@ def _check_protocol(protocol: Protocol, proposal: PyTree, n: int) -> None:
     with promise(protocol, "decide"):
         lasting = jax.vmap(protocol.decide, axis_size=n)(ballot)[1]
     kept(protocol, "the state that decide returns, beside the one of boot,", state, lasting)
-    said = twice(protocol, "a conversation", talk, protocol, key, nobody, None)
-    per_agent(protocol, "the decision", jax.tree.map(lambda leaf: leaf[0], said[0]), n)
+    traced(protocol, "a conversation", talk, protocol, key, nobody, None)
     counted = Counted(talk)
-    counted.call(protocol, key, nobody, None)
+    with promise(protocol, "a conversation"):
+        said = counted.call(protocol, key, nobody, None)
+    per_agent(protocol, "the decision", jax.tree.map(lambda leaf: leaf[0], said[0]), n)
     counted.call(other_values(protocol), jax.random.key(2), nobody, None)
     counted.once(protocol, "a conversation")
+    if n < 3:
+        return
     with promise(protocol, "vmap of a conversation"):
         eqx.filter_vmap(talk, in_axes=(None, 0, None, None))(protocol, jax.random.split(key, 2), nobody, None)
     if isinstance(protocol, TallyProtocol):
-        votes = isinstance(sent, jax.Array) and sent.dtype == bool and n > 2
+        votes = isinstance(sent, jax.Array) and sent.dtype == bool
         for fault in (nobody, *([Chorus(members=1, extras=2)] if votes else [])):
             by_sum = eqx.filter_jit(talk)(protocol, key, fault, None)
             by_list = eqx.filter_jit(talk)(protocol, key, fault, comms.complete(n, fault.extras))

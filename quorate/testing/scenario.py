@@ -20,6 +20,7 @@ from quorate.testing.compare import (
     other_values,
     promise,
     strongly_typed,
+    traced,
 )
 from quorate.testing.tiny import IdleFault, IdleMonitor
 
@@ -32,38 +33,47 @@ def check_scenario(scenario: Scenario) -> None:
     for part in (getattr(scenario, field.name) for field in dataclasses.fields(scenario)):
         if isinstance(part, eqx.Module):
             check_fields(part)
+    check_trace(scenario, scenario)
     check_runs(scenario, scenario)
+    first, half = eqx.filter_jit(start)(jax.random.key(5), scenario), TICKS // 2
+    middle, early = run(first, scenario, half, SEEN)
+    last, late = run(middle, scenario, half, SEEN)
+    pieces = last, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), early, late)
+    equal(scenario, "a run in one piece and in two", run(first, scenario, TICKS, SEEN), pieces)
+    with promise(scenario, "vmap over keys"):
+        eqx.filter_vmap(lambda k: run(start(k, scenario), scenario, 1, SEEN)[1])(jax.random.split(jax.random.key(5), 2))
     check_routes(scenario, scenario)
 
 
-def check_runs(part: Any, scenario: Scenario, thorough: bool = True) -> None:
-    """It runs, keeps its structure and compiles once; thorough: also cut in pieces, in batches and beside idle parts."""
+def check_trace(part: Any, scenario: Scenario) -> None:
+    """It can be compiled, and what is carried from tick to tick keeps its structure; nothing is computed."""
+    first = traced(part, "start", lambda key: start(key, scenario), jax.random.key(5))
+    arrays = eqx.filter(first, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
+    strongly_typed(part, "what start gives", arrays)
+    after = traced(part, "run", lambda: run(start(jax.random.key(5), scenario), scenario, 1, SEEN)[0])
+    kept(part, "what is carried from tick to tick", first, after)
+
+
+def check_runs(part: Any, scenario: Scenario) -> None:
+    """It compiles once whatever the numbers, runs in batches, and beside idle parts not a bit is moved."""
     key = jax.random.key(5)
-    with promise(part, "start"):
-        first = start(key, scenario)
-    strongly_typed(part, "what start gives", eqx.filter(first, eqx.is_array_like))
     counted = Counted(lambda scenario, progress: run(progress, scenario, TICKS // 2, SEEN))
     with promise(part, "run"):
-        middle, early = counted.call(scenario, first)
-        kept(part, "what is carried from tick to tick", first, middle)
-        last, late = counted.call(scenario, middle)
+        first = eqx.filter_jit(start)(key, scenario)
+        middle, seen = counted.call(scenario, first)
+        counted.call(scenario, middle)
         counted.call(other_values(scenario), first)
     counted.once(part, "a run")
-    if not thorough:
-        return
-    whole = run(first, scenario, TICKS, SEEN)
-    pieces = last, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), early, late)
-    equal(part, "a run in one piece and in two", whole, pieces)
-    with promise(part, "run of a batch, vmap over keys"):
-        run(start(key, scenario, runs=2), scenario, 1, SEEN)
-        eqx.filter_vmap(lambda k: run(start(k, scenario), scenario, 1, SEEN)[1])(jax.random.split(key, 2))
+    with promise(part, "run of a batch"):
+        run(eqx.filter_jit(start)(key, scenario, runs=2), scenario, 1, SEEN)
     beside = scenario
     if type(scenario.fault) is NoFault:
         beside = eqx.tree_at(lambda s: s.fault, beside, IdleFault(extras=scenario.fault.extras), is_leaf=_is_null)
     if type(scenario.monitor) is Unwatched:
         beside = eqx.tree_at(lambda s: s.monitor, beside, IdleMonitor(), is_leaf=_is_null)
     if beside is not scenario:
-        equal(part, "a run beside parts that do nothing", whole[1], run(start(key, beside), beside, TICKS, SEEN)[1])
+        idle = run(eqx.filter_jit(start)(key, beside), beside, TICKS // 2, SEEN)[1]
+        equal(part, "a run beside parts that do nothing", seen, idle)
 
 
 def _is_null(leaf: Any) -> bool:
@@ -79,5 +89,5 @@ def check_routes(part: Any, scenario: Scenario) -> None:
         return
     everybody = comms.complete(scenario.world.num_agents, scenario.fault.extras)
     listed = eqx.tree_at(lambda s: s.topology, scenario, everybody, is_leaf=lambda leaf: leaf is None)
-    runs = [run(start(jax.random.key(5), one), one, TICKS, SEEN)[1] for one in (scenario, listed)]
+    runs = [run(eqx.filter_jit(start)(jax.random.key(5), one), one, TICKS, SEEN)[1] for one in (scenario, listed)]
     close(part, "a run by sums and by complete inboxes", *runs)

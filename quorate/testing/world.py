@@ -22,6 +22,7 @@ from quorate.testing.compare import (
     say,
     shaped,
     strongly_typed,
+    traced,
     twice,
 )
 
@@ -51,7 +52,7 @@ def _check_world(world: World) -> None:
             raise AssertionError(f"{kind(world)}: {what} is {count!r}; it must be a whole number from 1 on")
     state = twice(world, "reset", world.reset, key)
     strongly_typed(world, "the state", state)
-    per_agent(world, "observe", twice(world, "observe", world.observe, key, state), n)
+    per_agent(world, "observe", traced(world, "observe", world.observe, key, state), n)
     per_agent(world, "idle", world.idle(state), n)
     shaped(world, "done", world.done(state), (), jnp.bool_)
     shaped(world, "present", world.present(state), (n,), jnp.bool_)
@@ -67,14 +68,15 @@ def _check_world(world: World) -> None:
         after = world.step(key, state, actions)
         return after, world.score(state, actions, after)
 
-    after, score = twice(world, "step", play, world, key, state)
+    traced(world, "step", play, world, key, state)
+    counted = Counted(play)
+    with promise(world, "step"):
+        after, score = counted.call(world, key, state)
     kept(world, "the state after a step", state, after)
     shaped(world, "score", score, (), jnp.floating)
     if not jnp.isfinite(score):
         raise AssertionError(f"{kind(world)}: score is {score}; the objective of legal actions must be finite")
-    counted = Counted(play)
     with promise(world, "step with other numbers in the same fields"):
-        counted.call(world, key, state)
         counted.call(other_values(world), jax.random.key(2), after)
     counted.once(world, "step")
     keys = jax.random.split(key, 3)

@@ -119,7 +119,7 @@ class Paid(Team):
 
 
 def test_signs_and_ties_count_as_documented():
-    """The only tie of devices: the worst one alone scores as nobody does. That pair agrees with everything that ties."""
+    """The only tie of devices: the worst one alone scores as nobody does. That pair agrees with what ties there too."""
     world = WORLDS["devices"]
     tie = np.where(np.argmax(np.abs(world.errors)) == np.arange(10), 1 / 2**9, 0)
     against = factoredness(world, Against(), KEY)
@@ -176,30 +176,31 @@ def test_what_only_oneself_moves_is_learnable_without_end_and_what_nobody_moves_
 def test_acceptance_06_learnability():
     """Where a device is in use, expected difference has twice the lambda of wonderful life; that of G falls as N^-1/2.
 
-    The ratio of means of both difference utilities is near 3 at any N: pay changes by |a_i| / K with the own action, and
-    by as much with the others when the sign of their sum turns, which over configurations happens one time in three.
+    For both difference utilities the ratio of means is near 3 in a large crowd of any size: pay moves by |a_i| / K with
+    the own action, and as far with the others when the sign of their sum turns, in one of three draws of everything.
     """
     sizes, configurations = (50, 200, 800), 16
-    team, expected, life = np.zeros((3, configurations, len(sizes), 2))
-    for row, column in np.ndindex(configurations, len(sizes)):
-        world = ImperfectDevices(errors=draw(row, sizes[column]))
-        found = [
-            learnability(world, utility, jax.random.key(row), states=3, samples=50, agents=np.arange(20))
-            for utility in (Team(), ExpectedDifference(), WonderfulLife())
-        ]
-        own, others = (np.array([np.asarray(getattr(one, name)) for one in found]) for name in ("own", "others"))
-        used = np.asarray(found[1].actions) == 1
-        twice = (own[1] / others[1])[used] / (own[2] / others[2])[used]
+    slopes, moved = [], []
+    for seed in range(configurations):
+        worlds = [ImperfectDevices(errors=draw(seed, size)) for size in sizes]
+        team = [lambdas(world, Team(), seed) for world in worlds]
+        slopes.append(slope(sizes, [found.value for found in team]))
+        expected, life = (lambdas(worlds[1], utility, seed) for utility in (ExpectedDifference(), WonderfulLife()))
+        used = np.asarray(expected.actions) == 1
+        twice = (expected.own / expected.others)[used] / (life.own / life.others)[used]
         np.testing.assert_allclose(twice, 2, rtol=2e-3)
-        assert np.all(others[2][~used] == 0)  # Eq. 2 is infinite there
-        np.testing.assert_allclose(own[1:], own[[0, 0]], rtol=2e-2, atol=1e-6)  # G - f(z_-i): one numerator for all
-        for table, one in zip((team, expected, life), range(3), strict=True):
-            table[row, column] = own[one].mean(), others[one].mean()
-    interval = bootstrap([slope(sizes, row[:, 0] / row[:, 1]) for row in team], level=0.99)
+        assert np.all(np.asarray(life.others)[~used] == 0)  # Eq. 2 is infinite there
+        for found in (expected, life):  # g = G - f(z_-i): one numerator for all
+            np.testing.assert_allclose(found.own, team[1].own, rtol=2e-2, atol=1e-6)
+        moved.append([[jnp.mean(found.own), jnp.mean(found.others)] for found in (expected, life)])
+    interval = bootstrap(slopes, level=0.99)
     assert interval.low < -0.5 < interval.high and interval.high - interval.low < 0.4
-    for table in (expected, life):
-        own, others = np.moveaxis(table.mean(axis=0), -1, 0)
-        assert np.all((own / others > 1.5) & (own / others < 6))
+    own, others = np.mean(moved, axis=0).T
+    assert np.all((own / others > 1.5) & (own / others < 6))
+
+
+def lambdas(world, utility, seed):
+    return learnability(world, utility, jax.random.key(seed), states=3, samples=50, agents=np.arange(20))
 
 
 class Forbidding(World):

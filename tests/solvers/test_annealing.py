@@ -53,10 +53,11 @@ def test_annealing_ends_where_a_separate_program_ended():
 
 @pytest.mark.parametrize("shape, steps", [((50,), 200), ((5, 60), 20)])
 def test_sweeps_return_the_best_choice_met_within_a_sweep(shape, steps):
-    """The choice is rebuilt from the flips of the sweep: its exact error is the least of the curve."""
+    """The choice is rebuilt from the flips of the sweep: its exact error is the least of the curve, but for
+    float32: 2^-24 of each error and of the first sum, well below 2^-23 of the mean."""
     found = SWEEPS.solve(jax.random.key(0), np.random.default_rng(0).normal(size=shape), steps, 50)
     assert found.evaluations == steps * shape[-1]
-    np.testing.assert_allclose(found.error, found.curve[:, -1], rtol=1e-4, atol=2e-8)
+    np.testing.assert_allclose(found.error, found.curve[:, -1], rtol=1e-4, atol=2**-23)
 
 
 def test_two_hundred_sweeps_are_far_better_than_two_hundred_flips():

@@ -14,6 +14,7 @@ from quorate.worlds.gaussian_squeeze import GaussianSqueeze
 from tests.worlds.twins import TWINS, drawn
 
 WORLD, SCORE, OWN = TWINS["squeeze"]
+TEMPERATURE = jnp.float32(1e-3)  # about the best for all three utilities
 
 
 @pytest.mark.parametrize("idlers", [False, True])
@@ -44,6 +45,7 @@ def test_what_is_not_above_zero_is_refused():
         GaussianSqueeze(num_agents=3, mu=5.0, sigma=0.0)
 
 
+@eqx.filter_jit
 def learned(world, utility, temperature):
     """The score at the end of 300 ticks, mean of the last 10 and of four seeds."""
     learner = Boltzmann(temperature=temperature, memory=0.9)
@@ -52,15 +54,15 @@ def learned(world, utility, temperature):
     def one(seed):
         return run(start(jax.random.key(seed), scenario), scenario, 300)[1]["score"][-10:]
 
-    return float(jnp.mean(eqx.filter_jit(jax.vmap(one))(jnp.arange(4))))
+    return jnp.mean(jax.vmap(one)(jnp.arange(4)))
 
 
 def test_difference_utilities_hit_a_wide_bell_and_the_team_does_not():
     world = GaussianSqueeze(num_agents=100, mu=180.0, sigma=90.0)
     best = solver.optimum(world).score
-    assert learned(world, WonderfulLife(), 1e-3) > 0.98 * best
-    assert learned(world, ExpectedDifference(), 1e-3) > 0.98 * best
-    assert learned(world, Team(), 1e-3) < 0.2 * best
+    assert learned(world, WonderfulLife(), TEMPERATURE) > 0.98 * best
+    assert learned(world, ExpectedDifference(), TEMPERATURE) > 0.98 * best
+    assert learned(world, Team(), TEMPERATURE) < 0.2 * best
 
 
 def test_where_a_random_start_sees_no_slope_nobody_learns():
@@ -68,4 +70,4 @@ def test_where_a_random_start_sees_no_slope_nobody_learns():
     world = GaussianSqueeze(num_agents=100, mu=180.0, sigma=18.0)
     assert solver.optimum(world).score > 180
     for utility in (Team(), WonderfulLife(), ExpectedDifference()):
-        assert learned(world, utility, 1e-3) < 1e-20
+        assert learned(world, utility, TEMPERATURE) < 1e-20

@@ -16,7 +16,7 @@ from quorate.experiments.study import Study
 from quorate.faults.failing import MANNERS
 from quorate.recipes.imperfect_devices import plan
 from quorate.recipes.imperfect_devices.cells import PRESETS, Cell, Played, inapplicable, play, scenario
-from quorate.recipes.imperfect_devices.choosing import choose_devices
+from quorate.recipes.imperfect_devices.choosing import RUNS, choose_devices
 from quorate.recipes.imperfect_devices.claims import CLAIMS, measured_learnability
 from quorate.recipes.imperfect_devices.telling import told
 from quorate.worlds.imperfect_devices import LAWS
@@ -83,6 +83,17 @@ def main(
     return told(played, left_out, whole, measured_learnability(study) if whole else [])
 
 
+def setting(*, configurations: int, runs: int, law: str, preset: str, devices: Path | None, **_: Any) -> str:
+    """The arguments in a few words, for headings."""
+    if devices is not None:
+        return (
+            f"devices of {devices.name}, at most {RUNS} runs"
+            if runs > RUNS
+            else f"devices of {devices.name}, {runs} runs"
+        )
+    return f"{configurations} configurations, {runs} runs each, {law} distortions, preset {preset}"
+
+
 def play_all(study: Study, stages: dict[str, list[Cell]]) -> tuple[list[Played], list[tuple[Cell, str]]]:
     """All cells in turn; one that an earlier stage has played is not played again. Solvers that do not apply are kept
     with the reason."""
@@ -111,4 +122,4 @@ def play_all(study: Study, stages: dict[str, list[Cell]]) -> tuple[list[Played],
     return played, left_out
 
 
-__all__ = ["CLAIMS", "RECORDED", "main", "scenario"]
+__all__ = ["CLAIMS", "RECORDED", "main", "scenario", "setting"]

@@ -7,18 +7,14 @@ from quorate.recipes.imperfect_devices.cells import METHODS, Cell
 from quorate.solvers import DEVICE_SOLVERS
 
 SIZES = (50, 100, 1000)
-SLOW = {"milp": 2}  # configurations at most: each takes its whole time limit
 PAID = ("expected_difference", "wonderful_life", "team")
 
 
 def main_part(sizes: tuple[int, ...], base: Cell) -> dict[str, list[Cell]]:
     """Every method and every solver at each size."""
 
-    def cell(n: int, method: str) -> Cell:
-        few = min(base.configurations, SLOW.get(method, base.configurations))
-        return replace(base, num_agents=n, method=method, configurations=few)
-
-    return {f"N = {n}": [cell(n, method) for method in (*METHODS, *DEVICE_SOLVERS)] for n in sizes}
+    methods = (*METHODS, *DEVICE_SOLVERS)
+    return {f"N = {n}": [replace(base, num_agents=n, method=method) for method in methods] for n in sizes}
 
 
 def whole_study(base: Cell) -> dict[str, list[Cell]]:
