@@ -2,6 +2,7 @@
 before it must."""
 
 import argparse
+import os
 import sys
 from typing import Any
 
@@ -34,6 +35,7 @@ FAMILIES = {
     "monitors": ("quorate.monitors", "MONITORS"),
     "protocols": ("quorate.protocols", "PROTOCOLS"),
     "solvers": ("quorate.solvers", "DEVICE_SOLVERS"),
+    "optima": ("quorate.solvers", "OPTIMA"),
 }
 FINE, DIFFERENT, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -60,7 +62,9 @@ def main(argv: list[str] | None = None) -> None:
 
     terminal = Terminal(quiet="--quiet" in words, color=False if "--no-color" in words else None)
     try:
-        sys.exit(_command(words, terminal))
+        code = _command(words, terminal)
+        sys.stdout.flush()
+        sys.exit(code)
     except Refusal as refusal:
         if "--debug" in words:
             raise
@@ -69,8 +73,12 @@ def main(argv: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         terminal.error("interrupted; what was finished is kept, the same command goes on from there")
         sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # so rich leaves when the reader of our output has gone
+            sys.exit(FINE)
+        raise
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone; nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FINE)
 
 
@@ -94,6 +102,8 @@ def _list(rest: list[str], terminal: Any) -> int:
         return FINE
     if family not in FAMILIES:
         raise unknown("family", family, FAMILIES)
+    if rest[1:]:
+        raise Refusal(f'quorate list takes one family, found also "{rest[1]}"')
     home, registry = FAMILIES[family]
     parts = getattr(importlib.import_module(home), registry)
     if family == "recipes":

@@ -18,6 +18,7 @@ class Entry(NamedTuple):
 
 RECIPES = {
     "imperfect_devices": Entry("quorate.recipes.imperfect_devices", "choose the devices whose errors cancel best"),
+    "collectives": Entry("quorate.recipes.collectives", "four crowded worlds with known optima"),
 }
 
 

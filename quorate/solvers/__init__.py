@@ -1,6 +1,10 @@
 """What a central planner or a mathematician would do: baselines, optima, bounds. They never see a learner."""
 
+from collections.abc import Callable
+
+from quorate.solvers import bar, braess, gaussian_squeeze, servers
 from quorate.solvers.annealing import Annealing
+from quorate.solvers.collectives import Optimum
 from quorate.solvers.greedy_selection import GreedySelection
 from quorate.solvers.largest_differencing import LargestDifferencing
 from quorate.solvers.local_search import LocalSearch, RandomSearch
@@ -21,4 +25,12 @@ DEVICE_SOLVERS: dict[str, Solver] = {
     "milp": Milp(),
     "meet_in_the_middle": MeetInTheMiddle(),
     "relaxation": Relaxation(),
+}
+
+# The best joint action of a world of the same name, exactly.
+OPTIMA: dict[str, Callable[..., Optimum]] = {
+    "bar": bar.optimum,
+    "gaussian_squeeze": gaussian_squeeze.optimum,
+    "braess": braess.optimum,
+    "servers": servers.optimum,
 }

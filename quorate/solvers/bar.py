@@ -4,16 +4,16 @@ import numpy as np
 
 from quorate.core import World
 from quorate.errors import Refusal
-from quorate.solvers.collectives import Outcome, dealt, read
+from quorate.solvers.collectives import Optimum, dealt, read
 
 
-def optimum(world: World) -> Outcome:
+def optimum(world: World) -> Optimum:
     """The greatest sum over nights of x_k exp(-x_k / c) with sum x_k = N, exactly.
 
         best_k(n) = max over x of x exp(-x / c) + best_{k-1}(n - x)
 
     `world` is a `Bar`: c `capacity`, N `num_agents`, one stage for each of its `nights`.
-    Cost: O(M N^2) time, O(M N) memory; 0.1 s for N = 1000, M = 10.
+    Cost: O(M N^2) time, O(M N) memory; 0.02 s for N = 1000, M = 10.
 
     >>> from quorate.worlds.bar import Bar
     >>> found = optimum(Bar(num_agents=9, nights=3, capacity=1.0))
@@ -38,4 +38,4 @@ def optimum(world: World) -> Outcome:
         counts.append(choice[left])
         left -= choice[left]
     counts.append(left)
-    return Outcome(float(best[-1]), dealt(counts))
+    return Optimum(float(best[-1]), dealt(counts))

@@ -6,10 +6,10 @@ import numpy as np
 
 from quorate.core import World
 from quorate.errors import Refusal
-from quorate.solvers.collectives import Outcome, dealt, read
+from quorate.solvers.collectives import Optimum, dealt, read
 
 
-def optimum(world: World) -> Outcome:
+def optimum(world: World) -> Optimum:
     """The split of N drivers over the routes with the smallest mean latency, exactly. `world` is a `Braess`.
 
     Cost: O(N^2) with the link, O(N) without.
@@ -23,7 +23,7 @@ def optimum(world: World) -> Outcome:
     return _outcome(splits, np.argmin(splits.mean_latency()))
 
 
-def nash(world: World) -> Outcome:
+def nash(world: World) -> Optimum:
     """A split at which no driver gains by changing the route alone: the one with the least potential.
 
         Phi = narrow / N (x (x + 1) / 2 + y (y + 1) / 2) + wide w
@@ -71,6 +71,6 @@ def _splits(world: World) -> Splits:
     return Splits(drivers, float(narrow), float(wide), first + linked, drivers - first, linked)
 
 
-def _outcome(splits: Splits, at: int) -> Outcome:
+def _outcome(splits: Splits, at: int) -> Optimum:
     x, y, linked = splits.x[at], splits.y[at], splits.linked[at]
-    return Outcome(-float(splits.mean_latency()[at]), dealt([x - linked, y - linked, linked]))
+    return Optimum(-float(splits.mean_latency()[at]), dealt([x - linked, y - linked, linked]))

@@ -9,7 +9,7 @@ from quorate.core import World
 from quorate.errors import Refusal
 
 
-class Outcome(NamedTuple):
+class Optimum(NamedTuple):
     """A joint action and its score, computed in float64. Agents are alike, so any order of `actions` is as good."""
 
     score: float

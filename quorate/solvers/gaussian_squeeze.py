@@ -4,10 +4,10 @@ import numpy as np
 
 from quorate.core import World
 from quorate.errors import Refusal
-from quorate.solvers.collectives import Outcome, read
+from quorate.solvers.collectives import Optimum, read
 
 
-def optimum(world: World) -> Outcome:
+def optimum(world: World) -> Optimum:
     """The greatest x exp(-(x - mu)^2 / sigma^2) over all sums x in 0..9 N, exactly, and actions that add up to it.
 
     `world` is a `GaussianSqueeze`. Sums are compared by the logarithm of the score, so a target far out of reach still
@@ -27,4 +27,4 @@ def optimum(world: World) -> Outcome:
     best = sums[np.argmax(height)]
     share, rest = divmod(int(best), num_agents)
     score = best * np.exp(-(((best - mu) / sigma) ** 2))
-    return Outcome(float(score), share + (np.arange(num_agents) < rest))
+    return Optimum(float(score), share + (np.arange(num_agents) < rest))

@@ -4,9 +4,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from quorate.core import World
+from quorate.worlds.bar import Bar
+from quorate.worlds.braess import Braess
+from quorate.worlds.gaussian_squeeze import GaussianSqueeze
 from quorate.worlds.imperfect_devices import ImperfectDevices, draw
+from quorate.worlds.servers import Servers
 
 WORLDS: dict[str, World] = {
     "imperfect_devices": ImperfectDevices(errors=draw(0, 12)),
     "imperfect_devices_vector": ImperfectDevices(errors=jnp.asarray(np.stack([draw(s, 12) for s in range(5)]))),
+    "bar": Bar(num_agents=12, nights=3, capacity=2.0),
+    "gaussian_squeeze": GaussianSqueeze(num_agents=12, mu=40.0, sigma=20.0),
+    "braess": Braess(num_agents=12),
+    "braess_link": Braess(num_agents=12, link=True),
+    "servers": Servers(num_agents=12, base=[1.0, 0.5, 2.0], speed=[1.0, 2.0, 4.0]),
 }

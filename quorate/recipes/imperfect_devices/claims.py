@@ -23,21 +23,21 @@ ALL = (50, 100, 1000)
 # (verdict, value) of each claim when the recipe was last revised, with seed 0; docs/how_sure.md says how they are
 # compared.
 ON_RECORD: dict[str, tuple[Word, float | None]] = {
-    "beats_search": ("holds", None),
-    "twenty_times": ("in part", None),
-    "six_hundred_times": ("in part", None),
-    "always_best": ("in part", None),
-    "wonderful_life_beats_search": ("in part", None),
-    "wonderful_life_falls_behind": ("in part", None),
-    "slopes": ("in part", None),
-    "degrades_at_first": ("holds", None),
-    "recovers": ("in part", None),
-    "only_one_beats_search_after_failure": ("holds", None),
-    "half_failed": ("does not hold", None),
-    "search_insensitive": ("does not hold", None),
-    "no_time_for_annealing": ("does not hold", None),
-    "half_learnability": ("in part", None),
-    "sudden_start_harms": ("holds", None),
+    "beats_search": ("holds", 1.254),
+    "twenty_times": ("in part", 13.37),
+    "six_hundred_times": ("in part", 511.1),
+    "always_best": ("in part", 1.051),
+    "wonderful_life_beats_search": ("in part", 1.193),
+    "wonderful_life_falls_behind": ("in part", 2.285),
+    "slopes": ("holds", -0.7414),
+    "degrades_at_first": ("holds", 1.494),
+    "recovers": ("in part", 1.356),
+    "only_one_beats_search_after_failure": ("holds", 1.957),
+    "half_failed": ("does not hold", 0.252),
+    "search_insensitive": ("does not hold", 9.341),
+    "no_time_for_annealing": ("does not hold", 0.6405),
+    "half_learnability": ("in part", 2.0),
+    "sudden_start_harms": ("holds", 31.51),
 }
 CLAIMS: list[Claim] = []
 
