@@ -107,16 +107,21 @@ def _list(rest: list[str], terminal: Any) -> int:
     home, registry = FAMILIES[family]
     parts = getattr(importlib.import_module(home), registry)
     if family == "recipes":
-        rows = [(name, entry.about) for name, entry in parts.items()]
-    else:
-        rows = [
-            (name, getattr(part, "about", None) or (type(part).__doc__ or "").split("\n")[0])
-            for name, part in parts.items()
-        ]
-    terminal.table((family, "what it is"), rows)
-    if family == "recipes":
+        rows = [(name, entry.about, f"{entry.claims} claims") for name, entry in parts.items()]
+        terminal.table((family, "what it is", ""), rows)
         terminal.paths({"run": "quorate run RECIPE", "parts": "quorate list " + " | ".join(list(FAMILIES)[1:])})
+        return FINE
+    terminal.table((family, "what it is"), [(name, _about(part)) for name, part in parts.items()])
     return FINE
+
+
+def _about(part: Any) -> str:
+    """What a part says of itself: its `about`, else the first sentence of its docstring."""
+    if hasattr(part, "about"):
+        return part.about
+    kind = part if callable(part) and hasattr(part, "__name__") else type(part)
+    first = (kind.__doc__ or "").strip().split("\n\n")[0]
+    return " ".join(first.split()).split(". ")[0].rstrip(".")
 
 
 def _run(rest: list[str], terminal: Any) -> int:

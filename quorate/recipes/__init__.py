@@ -14,11 +14,12 @@ class Entry(NamedTuple):
 
     module: str
     about: str
+    claims: int  # how many it judges; stated here so that listing imports nothing
 
 
 RECIPES = {
-    "imperfect_devices": Entry("quorate.recipes.imperfect_devices", "choose the devices whose errors cancel best"),
-    "collectives": Entry("quorate.recipes.collectives", "four crowded worlds with known optima"),
+    "imperfect_devices": Entry("quorate.recipes.imperfect_devices", "choose the devices whose errors cancel best", 15),
+    "collectives": Entry("quorate.recipes.collectives", "four crowded worlds with known optima", 4),
 }
 
 
