@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from quorate.core import AggregativeWorld, At, Key, Places, State, static, swept
+from quorate.core import AggregativeWorld, At, Places, State, static, swept
 from quorate.worlds.limits import above_zero
 
 
@@ -42,12 +42,6 @@ class Bar(AggregativeWorld):
     @property
     def num_actions(self) -> int:
         return self.nights
-
-    def reset(self, key: Key) -> State:
-        return ()
-
-    def step(self, key: Key, state: State, actions: Int[Array, " N"]) -> State:
-        return ()
 
     def idle(self, state: State) -> Int[Array, " N"]:
         return jnp.full(self.num_agents, -1, jnp.int32)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from quorate.core import AggregativeWorld, Key, State, static, swept
+from quorate.core import AggregativeWorld, State, static, swept
 from quorate.worlds.limits import above_zero
 
 
@@ -59,12 +59,6 @@ class Braess(AggregativeWorld):
     @property
     def num_actions(self) -> int:
         return 3 if self.link else 2
-
-    def reset(self, key: Key) -> State:
-        return ()
-
-    def step(self, key: Key, state: State, actions: Int[Array, " N"]) -> State:
-        return ()
 
     def idle(self, state: State) -> Int[Array, " N"]:
         return jnp.full(self.num_agents, -1, jnp.int32)

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from quorate.core import AggregativeWorld, Key, State, static, swept
+from quorate.core import AggregativeWorld, State, static, swept
 from quorate.worlds.limits import above_zero
 
 
@@ -42,12 +42,6 @@ class GaussianSqueeze(AggregativeWorld):
     @property
     def num_actions(self) -> int:
         return 10
-
-    def reset(self, key: Key) -> State:
-        return ()
-
-    def step(self, key: Key, state: State, actions: Int[Array, " N"]) -> State:
-        return ()
 
     def parts(self, state: State, actions: Int[Array, " N"]) -> Int[Array, " N"]:
         return actions

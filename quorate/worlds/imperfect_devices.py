@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from quorate.core import AggregativeWorld, Key, State
+from quorate.core import AggregativeWorld, State
 from quorate.errors import Refusal, unknown
-from quorate.numerics.fixed_point import exact_sum, grid_exponent, onto_grid
+from quorate.numerics.fixed_point import Grid, exact_sums, grid_exponent, grid_of, onto_grid
 
 
 class Chosen(NamedTuple):
@@ -44,15 +44,15 @@ class ImperfectDevices(AggregativeWorld):
 
     errors: Array
     worst: Array
-    exponent: Array
+    grid: Grid
     num_actions: int = eqx.field(static=True)
 
     def __init__(self, *, errors: Array):
         errors = jnp.asarray(errors, jnp.float32)
         if errors.ndim not in (1, 2) or errors.size == 0:
             raise Refusal(f"errors have shape {errors.shape}; they are [devices] or [points, devices]")
-        self.exponent = grid_exponent(errors, errors.shape[-1])
-        self.errors = onto_grid(errors, self.exponent)
+        exponent = grid_exponent(errors, errors.shape[-1])
+        self.errors, self.grid = onto_grid(errors, exponent), grid_of(exponent)
         self.worst = jnp.max(self._size(self.errors))
         self.num_actions = 2
 
@@ -64,18 +64,14 @@ class ImperfectDevices(AggregativeWorld):
         """Of one number its size; of a column of them, their root mean square."""
         return jnp.abs(error) if self.errors.ndim == 1 else jnp.sqrt(jnp.mean(error**2, axis=0))
 
-    def reset(self, key: Key) -> State:
-        return ()
-
-    def step(self, key: Key, state: State, actions: Int[Array, " N"]) -> State:
-        return ()
-
     def parts(self, state: State, actions: Int[Array, " N"]) -> Chosen:
         chosen = actions > 0
         return Chosen(jnp.where(chosen if self.errors.ndim == 1 else chosen[None], self.errors, 0), actions)
 
     def total(self, parts: Chosen) -> Chosen:
-        return Chosen(exact_sum(parts.error, self.exponent), jnp.sum(parts.count, dtype=jnp.int32))
+        if parts.error.ndim == 1:
+            return Chosen(*exact_sums(self.grid, parts.error, parts.count))
+        return Chosen(*exact_sums(self.grid, parts.error), jnp.sum(parts.count, dtype=jnp.int32))
 
     def value(self, state: State, total: Chosen) -> Float[Array, "..."]:
         average = self._size(total.error) / jnp.maximum(total.count, 1)

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from quorate.core import AggregativeWorld, At, Key, Places, State, static, swept
+from quorate.core import AggregativeWorld, At, Places, State, static, swept
 from quorate.errors import Refusal
 from quorate.worlds.limits import above_zero, not_negative
 
@@ -49,12 +49,6 @@ class Servers(AggregativeWorld):
     @property
     def num_actions(self) -> int:
         return self.base.shape[-1]
-
-    def reset(self, key: Key) -> State:
-        return ()
-
-    def step(self, key: Key, state: State, actions: Int[Array, " N"]) -> State:
-        return ()
 
     def idle(self, state: State) -> Int[Array, " N"]:
         return jnp.full(self.num_agents, -1, jnp.int32)
