@@ -12,10 +12,12 @@ COMMANDS = {
     "list": "recipes and parts that are there",
     "run": "run a recipe: quorate run RECIPE [--help]",
 }
-HELP = """quorate: which coordination mechanism holds, at ten or a million agents, under faults and attack
+HELP = """quorate: which coordination mechanism holds, at ten or a million agents, under
+faults and attack
 
   quorate list [FAMILY]      recipes, or the parts of a family
-  quorate run RECIPE         run a recipe; quorate run RECIPE --help lists its options
+  quorate run RECIPE         run a recipe
+  quorate run RECIPE --help  its options
 
 Options of every run
   --seed N      of all noise (0)
@@ -37,7 +39,8 @@ FAMILIES = {
     "solvers": ("quorate.solvers", "DEVICE_SOLVERS"),
     "optima": ("quorate.solvers", "OPTIMA"),
 }
-FINE, DIFFERENT, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+LIGHT = ("--help", "-h", "--version")
+FINE, DIFFERENT, BAD_INPUT, OURS, INTERRUPTED = 0, 1, 2, 70, 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -48,31 +51,13 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str] | None = None) -> None:
-    """The entry point. Exit codes: 0 done, 1 a claim came out otherwise than recorded, 2 bad input, 130 interrupted."""
+    """The entry point. Exit codes: 0 done, 1 a claim came out otherwise than recorded, 2 bad input, 70 an error of
+    ours, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("--help", "-h"):
-        print(HELP, end="")
-        sys.exit(FINE)
-    if words[0] == "--version":
-        from quorate import __version__
-
-        print(f"quorate {__version__}")
-        sys.exit(FINE)
-    from quorate.report.terminal import Terminal
-
-    terminal = Terminal(quiet="--quiet" in words, color=False if "--no-color" in words else None)
     try:
-        code = _command(words, terminal)
+        code = _light(words) if not words or words[0] in LIGHT else _guarded(words)
         sys.stdout.flush()
         sys.exit(code)
-    except Refusal as refusal:
-        if "--debug" in words:
-            raise
-        terminal.error(str(refusal))
-        sys.exit(BAD_INPUT)
-    except KeyboardInterrupt:
-        terminal.error("interrupted; what was finished is kept, the same command goes on from there")
-        sys.exit(INTERRUPTED)
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # so rich leaves when the reader of our output has gone
             sys.exit(FINE)
@@ -80,6 +65,46 @@ def main(argv: list[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FINE)
+
+
+def _light(words: list[str]) -> int:
+    from quorate import __version__
+
+    print(f"quorate {__version__}\n" if words and words[0] == "--version" else HELP, end="")
+    return FINE
+
+
+def _guarded(words: list[str]) -> int:
+    from quorate.report.terminal import Terminal
+
+    terminal = Terminal(quiet="--quiet" in words, color=False if "--no-color" in words else None)
+    try:
+        return _command(words, terminal)
+    except Refusal as refusal:
+        if "--debug" in words:
+            raise
+        terminal.error(str(refusal))
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        terminal.error("interrupted; what was finished is kept, the same command goes on from there")
+        return INTERRUPTED
+    except Exception as fault:
+        if "--debug" in words or isinstance(fault, BrokenPipeError):
+            raise
+        terminal.error(
+            f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else 'no message'}\n{_log()}"
+        )
+        return OURS
+
+
+def _log() -> str:
+    """Writes the traceback of an error of ours to a file, and says where."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="quorate-", suffix=".log", delete=False, encoding="utf-8") as file:
+        traceback.print_exc(file=file)
+    return f"this is an error of quorate's own; the log is {file.name}"
 
 
 def _command(words: list[str], terminal: Any) -> int:

@@ -3,6 +3,7 @@
 import json
 import shlex
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +90,7 @@ class Result:
         claims = [
             {"name": j.claim.name, "where": j.claim.where, "words": j.claim.words, "as_recorded": j.as_recorded}
             | {
-                name: plain(value) if not isinstance(value, tuple) else list(value)
+                name: plain(value) if not isinstance(value, tuple) else [plain(part) for part in value]
                 for name, value in j.measured._asdict().items()
             }
             for j in self.claims
@@ -108,7 +109,10 @@ class Result:
         }
         if tables:
             whole |= {"tables": {name: clean(rows) for name, rows in self.tables.items()}, "interval": self.interval}
-            whole |= {"summary": self.summary, "made": self.made, "setting": self.setting}
+            columns, lines = self.summary or ((), [])
+            whole |= {"summary": [columns, [[plain(value) for value in line] for line in lines]]}
+            whole |= {"figures": [figure._asdict() for figure in self.figures], "files": self.files}
+            whole |= {"made": self.made, "setting": self.setting}
         return whole
 
     def save(self, folder: str | Path) -> Path:
@@ -130,7 +134,7 @@ class Result:
         from quorate.report.figure import standalone
 
         figures = {f"figures/{figure.id}.svg": standalone(figure.svg) for figure in self.figures}
-        result = json.dumps(self.as_json(tables=True), default=plain)
+        result = json.dumps(self.as_json(tables=True), default=plain, allow_nan=False)
         made = json.dumps(self.made, indent=1)
         return self._csv() | figures | {"report.html": self.report(), RESULT: result, "provenance.json": made}
 
@@ -150,15 +154,18 @@ def run(
     recipe      a name of `quorate.RECIPES`
     seed        of all noise; equal seeds give equal rows
     out         where run folders are kept; None: nothing is written. With it an unfinished run is taken up, a
-    finished one is read back again       compute anew even so terminal    who is told how far it is
-    (`quorate.report.terminal.Terminal`); None: nobody arguments   the recipe's own, as `quorate run RECIPE --help`
-    lists them; numbers, sequences and text such as "1..12" are understood
+                finished one is read back
+    again       compute anew even so
+    terminal    who is told how far it is (`quorate.report.terminal.Terminal`); None: nobody
+    flags       names in errors are written as on the command line
+    arguments   the recipe's own, as `quorate run RECIPE --help` lists them; numbers, sequences and text such as
+                "1..12" are understood
 
     Errors: `Refusal` for bad input, before anything is written.
 
-    >>> result = run("imperfect_devices", num_agents=20, configurations=2, runs=2, steps=30)
+    >>> result = run("imperfect_devices", num_agents=12, configurations=2, runs=3, steps=30)
     >>> {row["num_agents"] for row in result.rows}
-    {20}
+    {12}
     """
     module = recipe_module(recipe)
     declared = arguing.of(module.main)
@@ -167,16 +174,40 @@ def run(
     command = _command(recipe, declared, asked, seed)
     folder = None if out is None else Folder(Path(out), recipe, asked, seed)
     if folder is not None and folder.finished and not again:
-        return _read_back(module, folder, asked, seed)
-    began = time.monotonic()
-    with ExitStack() as stack:
-        reporter = Nobody() if terminal is None else _Stages(terminal, stack)
+        result = _read_back(module, folder, asked, seed)
         if terminal is not None:
-            terminal.header(recipe, f"seed {seed}, {module.setting(**asked)}")
+            terminal.header(recipe, f"seed {seed}, {result.setting}")
+        return result
+    usual = {argument.name: argument.default for argument in declared}
+    claims = module.CLAIMS if asked == usual | module.RECORDED else []
+    try:
+        return _computed(recipe, module, asked, claims, seed, command, folder, again, terminal)
+    finally:
+        if folder is not None:
+            folder.release()
+
+
+def _computed(
+    recipe: str,
+    module: Any,
+    asked: dict[str, Any],
+    claims: list[Claim],
+    seed: int,
+    command: str,
+    folder: Folder | None,
+    again: bool,
+    terminal: Any,
+) -> Result:
+    began, setting = time.monotonic(), module.setting(**asked)
+    with ExitStack() as stack:
+
+        def begin() -> None:
+            study.ready()
+            terminal.header(recipe, f"seed {seed}, {setting}")
+
+        reporter = Nobody() if terminal is None else _Stages(terminal, stack, begin)
         study = _Prepared(seed, folder, reporter, again)
         outcome: Outcome = module.main(study, **asked)
-    usual = {argument.name: argument.default for argument in declared}
-    judged = _judge(module.CLAIMS, outcome) if asked == usual | module.RECORDED else []
     made = provenance(seed, command, time.monotonic() - began)
     result = Result(
         recipe=recipe,
@@ -184,11 +215,11 @@ def run(
         seed=seed,
         rows=outcome.rows,
         tables=outcome.tables,
-        claims=judged,
+        claims=_judge(claims, outcome),
         verdict=outcome.verdict,
         interval=outcome.interval,
         lede=outcome.lede,
-        setting=module.setting(**asked),
+        setting=setting,
         warnings=outcome.warnings,
         summary=outcome.summary,
         made=made,
@@ -205,8 +236,8 @@ def run(
 
 
 class _Prepared(Study):
-    """A study whose folder is made when the first cell is asked for: bad input is refused before anything is
-    written."""
+    """A study whose folder is made when the stages are named or the first cell is asked for: bad input is refused
+    before anything is written."""
 
     def __init__(self, seed: int, folder: Folder | None, reporter: Any, again: bool):
         super().__init__(seed, folder, reporter)
@@ -224,12 +255,14 @@ class _Prepared(Study):
 
 
 class _Stages:
-    """A study's reporter on a terminal: the stages are opened when they are known and closed with the run."""
+    """A study's reporter on a terminal: the stages are opened, after `begin`, when they are known and closed with the
+    run."""
 
-    def __init__(self, terminal: Any, stack: ExitStack):
-        self.terminal, self.stack, self.progress = terminal, stack, None
+    def __init__(self, terminal: Any, stack: ExitStack, begin: Callable[[], None]):
+        self.terminal, self.stack, self.begin, self.progress = terminal, stack, begin, None
 
     def stages(self, names: list[str]) -> None:
+        self.begin()
         shown: AbstractContextManager = self.terminal.stages(names)
         self.progress = self.stack.enter_context(shown)
 
@@ -245,7 +278,13 @@ class _Stages:
 
 def _judge(claims: list[Claim], outcome: Outcome) -> list[Judged]:
     tables = outcome.tables | {"rows": outcome.rows}
-    return [judged_as(claim, claim.judge(tables)) for claim in claims]
+    found = [(claim, claim.judge(tables)) for claim in claims]
+    return [
+        Judged(claim, Measured("not judged", "the rows are not there"), True)
+        if measured is None
+        else judged_as(claim, measured)
+        for claim, measured in found
+    ]
 
 
 def judged_as(claim: Claim, measured: Measured) -> Judged:
@@ -266,6 +305,8 @@ def _command(recipe: str, declared: list[arguing.Argument], asked: dict[str, Any
 
 
 def _read_back(module: Any, folder: Folder, asked: dict[str, Any], seed: int) -> Result:
+    from quorate.report.figure import Figure
+
     try:
         stored = json.loads((folder.path / RESULT).read_text(encoding="utf-8"))
         claims = {claim.name: claim for claim in module.CLAIMS}
@@ -278,22 +319,30 @@ def _read_back(module: Any, folder: Folder, asked: dict[str, Any], seed: int) ->
             recipe=stored["recipe"],
             arguments=asked,
             seed=seed,
-            rows=stored["rows"],
-            tables=stored["tables"],
+            rows=_rows(stored["rows"]),
+            tables={name: _rows(rows) for name, rows in stored["tables"].items()},
             claims=judged,
             verdict=stored["verdict"],
             interval=stored["interval"],
             lede=stored["lede"],
             setting=stored["setting"],
             warnings=tuple(stored["warnings"]),
-            summary=stored["summary"],
+            summary=stored["summary"] if stored["summary"][0] else None,
             made=stored["made"],
             folder=folder.path,
+            figures=tuple(Figure(**figure) for figure in stored["figures"]),
+            files=stored["files"],
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         raise Refusal(
             f"{folder.path / RESULT}: damaged", "remove the folder, or run with --again to compute anew"
         ) from None
+
+
+def _rows(stored: Any) -> Rows:
+    if not isinstance(stored, list) or not all(isinstance(row, dict) for row in stored):
+        raise TypeError
+    return stored
 
 
 def _kind(name: str) -> str:

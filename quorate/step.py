@@ -110,6 +110,7 @@ def run(progress: Progress, scenario: Scenario, updates: int, record: Record = (
     when B is 1, which is faster.
     """
     if not callable(record):
+        record = (record,) if isinstance(record, str) else tuple(record)
         for name in record:
             if name not in Step._fields:
                 raise unknown("field of Step", name, Step._fields)

@@ -7,12 +7,26 @@ value or refuses it.
 
 import inspect
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from quorate.errors import Refusal, nearest
+
+MOST = 10_000  # numbers that one range may hold
+
+
+def typed(given: Any) -> str:
+    """What was given as it stands in an error; what would be invisible is quoted.
+
+    >>> typed("abc"), typed(""), typed(0)
+    ('abc', '""', '0')
+    """
+    text = str(given)
+    if text and text == text.strip() and text.isprintable():
+        return text
+    return f'"{text.encode("unicode_escape").decode()}"'
 
 
 def whole(flag: str, text: Any) -> int:
@@ -27,7 +41,7 @@ def whole(flag: str, text: Any) -> int:
             raise ValueError
         return int(number)
     except (ValueError, TypeError, OverflowError):
-        raise Refusal(f"{flag} is {text}; it must be a whole number such as 50 or 1e6") from None
+        raise Refusal(f"{flag} is {typed(text)}; it must be a whole number such as 50 or 1e6") from None
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,8 @@ class Count:
     def __call__(self, flag: str, given: Any) -> int:
         number = whole(flag, given)
         if number < self.least:
-            raise Refusal(f"{flag} is {given}; it counts {self.about} and must be at least {self.least}")
+            counted = self.about.split(";")[0]
+            raise Refusal(f"{flag} is {given}; it counts {counted} and must be at least {self.least}")
         if number > self.most:
             raise Refusal(f"{flag} is {given}; it can be at most {self.most}")
         return number
@@ -59,11 +74,13 @@ class Counts(Count):
                     low, high = (whole(flag, end) for end in piece.split("..", 1))
                     if low > high:
                         raise Refusal(f"{flag} is {given}; the range {piece} is empty")
+                    if high - low >= MOST:
+                        raise Refusal(f"{flag} is {given}; a range may hold at most {MOST} numbers")
                     pieces.extend(range(low, high + 1))
                 else:
                     pieces.append(piece)
         else:
-            pieces = list(given) if isinstance(given, Sequence) or hasattr(given, "__iter__") else [given]
+            pieces = list(given) if isinstance(given, Iterable) else [given]
         if not pieces:
             raise Refusal(f"{flag} is empty; it takes whole numbers such as 50,100")
         numbers = tuple(Count.__call__(self, flag, piece) for piece in pieces)
@@ -82,7 +99,7 @@ class Share:
         try:
             number = float(given)
         except (ValueError, TypeError):
-            raise Refusal(f"{flag} is {given}; it must be a number from 0 to 1") from None
+            raise Refusal(f"{flag} is {typed(given)}; it must be a number from 0 to 1") from None
         if not 0 <= number <= 1:
             raise Refusal(f"{flag} is {given}; it is a share and must lie between 0 and 1")
         return number
@@ -99,7 +116,7 @@ class Choice:
         if given not in self.allowed:
             close = nearest(str(given), self.allowed)
             hint = f"; did you mean {close}?" if close else ""
-            raise Refusal(f"{flag} is {given}; it can be {', '.join(self.allowed)}{hint}")
+            raise Refusal(f"{flag} is {typed(given)}; it can be {', '.join(self.allowed)}{hint}")
         return given
 
 
@@ -110,6 +127,8 @@ class File:
     about: str
 
     def __call__(self, flag: str, given: Any) -> Path:
+        if not isinstance(given, str | Path) or not str(given):
+            raise Refusal(f"{flag} is {typed(given)}; it must name a file")
         return Path(given)
 
 

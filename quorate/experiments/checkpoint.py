@@ -50,10 +50,12 @@ def load(path: Path, like: PyTree, belongs: dict[str, Any]) -> tuple[PyTree, dic
     or other arguments are refused."""
     remedy = "remove it, or run with --again to start afresh"
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as stored:  # a bare array is no archive
             header = json.loads(stored["header"].tobytes())
             arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, UnicodeDecodeError):
+        if not isinstance(header, dict):
+            raise ValueError
+    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
         raise Refusal(f"{path}: no checkpoint of ours, or a damaged one", remedy) from None
     if header.get("version") != __version__:
         raise Refusal(f"{path}: written by version {header.get('version')}, this is {__version__}", remedy)
@@ -62,6 +64,9 @@ def load(path: Path, like: PyTree, belongs: dict[str, Any]) -> tuple[PyTree, dic
     if header.get("shape") != _shape(like):
         raise Refusal(f"{path}: holds other arrays than this run needs", remedy)
     old, structure = jax.tree.flatten(like)
+    missing = [index for index in range(len(old)) if f"leaf_{index}" not in arrays]
+    if missing or not isinstance(header.get("generators"), dict):
+        raise Refusal(f"{path}: damaged, arrays are missing", remedy)
     leaves = []
     for index in range(len(old)):
         leaf, generator = arrays[f"leaf_{index}"], header["generators"].get(str(index))

@@ -30,8 +30,9 @@ class Claim(NamedTuple):
     where     section, figure or theorem of the source
     words     what the source says, in a few words of ours or a short quotation
     judge     rows (tables of the run, name -> list of dict) -> Measured; None from it means that the rows to judge
-    are not there recorded  (verdict, value) as they came out when the recipe was last revised; a run at the recorded
-    arguments that disagrees exits with 1
+              are not there
+    recorded  (verdict, value) as they came out when the recipe was last revised; a run at the recorded arguments
+              that disagrees exits with 1
     """
 
     name: str

@@ -12,9 +12,12 @@ class Outcome:
 
     rows       the main table, tidy; `tables` holds the others by name; each is written as <name>.csv
     verdict    one sentence with a subject that did something and one number; `interval` is that number's interval as
-    the sentence shows it lede       two or three sentences below it figures    report.figure.Figure, in order of
-    appearance summary    what the terminal shows when no claims were judged: (columns, rows of text) warnings
-    sentences for the reader, shown before everything else files      further files by name, text
+               the sentence shows it
+    lede       two or three sentences below it
+    figures    report.figure.Figure, in order of appearance
+    summary    what the terminal shows when no claims were judged: (columns, rows of text)
+    warnings   sentences for the reader, shown before everything else
+    files      further files by name, text
     """
 
     rows: Rows

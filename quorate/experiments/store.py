@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ def fingerprint(recipe: str, arguments: dict[str, Any]) -> str:
     asked = {name: written(value) for name, value in arguments.items()}
     digest.update(json.dumps([recipe, __version__, asked], sort_keys=True).encode())
     for value in arguments.values():
-        if isinstance(value, Path) and value.is_file():
-            digest.update(value.read_bytes())
+        if isinstance(value, Path):
+            with suppress(OSError):  # whoever reads the file says what is wrong with it
+                digest.update(hashlib.sha256(value.read_bytes()).digest())
     return digest.hexdigest()
 
 
@@ -50,25 +52,35 @@ class Folder:
 
     def open(self, again: bool) -> bool:
         """Makes the unfinished folder ready, empty if `again`. True: there was one to go on with."""
+        state = self.partial / "state"
         try:
-            if again and self.partial.exists():
-                shutil.rmtree(self.partial)
-            going_on = (self.partial / "state").is_dir()
-            (self.partial / "state").mkdir(parents=True, exist_ok=True)
+            self.partial.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.partial / "lock", os.O_CREAT | os.O_RDWR)  # held until the run ends
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if again and state.exists():
+                shutil.rmtree(state)
+            going_on = state.is_dir()
+            state.mkdir(exist_ok=True)
             self.write("arguments.json", json.dumps(self.asked, indent=1))
         except BlockingIOError:
+            self.release()
             raise Refusal(f"{self.partial}: another process is working on the same run") from None
         except OSError as problem:
+            self.release()
             why = f"{self.path.parent}: cannot be written ({problem.strerror}); choose another folder with --out"
             raise Refusal(why) from None
         return going_on
 
+    def release(self) -> None:
+        """Lets another run in; what is finished stays."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
     def state(self, cell: str) -> Path:
         """Where the result of a cell is kept while the run is unfinished."""
-        safe = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in cell)
-        return self.partial / "state" / f"{safe}-{hashlib.sha256(cell.encode()).hexdigest()[:6]}.npz"
+        safe = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in cell[:100])
+        return self.partial / "state" / f"{safe}-{hashlib.sha256(cell.encode()).hexdigest()[:12]}.npz"
 
     def write(self, name: str, text: str) -> None:
         target = self.partial / name
@@ -78,8 +90,6 @@ class Folder:
     def finish(self) -> None:
         """Puts the complete folder in its place; an older one gives way only now."""
         shutil.rmtree(self.partial / "state")
-        os.close(self._lock)
-        (self.partial / "lock").unlink()
         if self.path.exists():
             old = self.path.with_name(self.path.name + ".old")
             shutil.rmtree(old, ignore_errors=True)
@@ -88,6 +98,8 @@ class Folder:
             shutil.rmtree(old)
         else:
             os.replace(self.partial, self.path)
+        (self.path / "lock").unlink()  # only now: whoever came earlier found it held
+        self.release()
 
 
 def plain(value: Any) -> Any:

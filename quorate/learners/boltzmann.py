@@ -88,10 +88,10 @@ class Boltzmann(Learner):
             actions, credit, live = seen  # [B, N], [B, N], [B]
             options = jnp.arange(mind.pay.shape[0])
             taken = (actions[:, None, :] == options[None, :, None]) & live[:, None, None]  # [B, A, N]
-            weight = mind.weight * self.memory + jnp.sum(taken, axis=0, dtype=jnp.float32)
-            surprise = jnp.sum(jnp.where(taken, credit[:, None, :] - mind.pay[None], 0), axis=0)
-            untried = weight == 0
-            pay = mind.pay + surprise / jnp.where(untried, 1, weight)
+            times = jnp.sum(taken, axis=0, dtype=jnp.float32)
+            weight = mind.weight * self.memory + times
+            surprise = jnp.sum(jnp.where(taken, credit[:, None, :], 0), axis=0) - times * mind.pay
+            pay = mind.pay + surprise / jnp.maximum(weight, 1)  # at least 1 where there is a surprise
             return Estimates(pay, weight, mind.ticks + 1), None
 
         seen = segment.actions, segment.credit, segment.live

@@ -35,7 +35,7 @@ def check_learner(learner: Learner, world: World, at_size: Callable[[int], World
     if not isinstance(learner.horizon, int) or learner.horizon < 1:
         raise AssertionError(f"{kind(learner)}: horizon is {learner.horizon!r}; it must be a whole number from 1 on")
     _check_learner(learner, world)
-    for one in (world, *(at_size(n) for n in (1, 2) if at_size)):
+    for one in (at_size(n) for n in (1, 2) if at_size):
         check_trace(learner, Scenario(one, learner))
 
 

@@ -68,15 +68,16 @@ def _check_protocol(protocol: Protocol, proposal: PyTree, n: int) -> None:
     with promise(protocol, "decide"):
         lasting = jax.vmap(protocol.decide, axis_size=n)(ballot)[1]
     kept(protocol, "the state that decide returns, beside the one of boot,", state, lasting)
-    traced(protocol, "a conversation", talk, protocol, key, nobody, None)
-    counted = Counted(talk)
-    with promise(protocol, "a conversation"):
-        said = counted.call(protocol, key, nobody, None)
-    per_agent(protocol, "the decision", jax.tree.map(lambda leaf: leaf[0], said[0]), n)
-    counted.call(other_values(protocol), jax.random.key(2), nobody, None)
-    counted.once(protocol, "a conversation")
+    said = traced(protocol, "a conversation", talk, protocol, key, nobody, None)
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), said[0])
+    per_agent(protocol, "the decision", shapes, n)
     if n < 3:
         return
+    counted = Counted(talk)
+    with promise(protocol, "a conversation"):
+        counted.call(protocol, key, nobody, None)
+        counted.call(other_values(protocol), jax.random.key(2), nobody, None)
+    counted.once(protocol, "a conversation")
     with promise(protocol, "vmap of a conversation"):
         eqx.filter_vmap(talk, in_axes=(None, 0, None, None))(protocol, jax.random.split(key, 2), nobody, None)
     if isinstance(protocol, TallyProtocol):

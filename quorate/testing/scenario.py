@@ -6,9 +6,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
 from quorate import comms
-from quorate.core import NoFault, Scenario, Silent, TallyProtocol, Unwatched
+from quorate.core import NoFault, Progress, Scenario, Silent, TallyProtocol, Unwatched
 from quorate.step import run, start
 from quorate.testing.compare import (
     TICKS,
@@ -34,14 +35,15 @@ def check_scenario(scenario: Scenario) -> None:
         if isinstance(part, eqx.Module):
             check_fields(part)
     check_trace(scenario, scenario)
-    check_runs(scenario, scenario)
-    first, half = eqx.filter_jit(start)(jax.random.key(5), scenario), TICKS // 2
-    middle, early = run(first, scenario, half, SEEN)
-    last, late = run(middle, scenario, half, SEEN)
+    first, counted = check_runs(scenario, scenario)
+    whole = run(first, scenario, TICKS, SEEN)
+    middle, early = counted.call(scenario, first)
+    last, late = counted.call(scenario, middle)
     pieces = last, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), early, late)
-    equal(scenario, "a run in one piece and in two", run(first, scenario, TICKS, SEEN), pieces)
+    equal(scenario, "a run in one piece and in two", whole, pieces)
     with promise(scenario, "vmap over keys"):
         eqx.filter_vmap(lambda k: run(start(k, scenario), scenario, 1, SEEN)[1])(jax.random.split(jax.random.key(5), 2))
+    _check_beside(scenario, whole[1])
     check_routes(scenario, scenario)
 
 
@@ -54,26 +56,28 @@ def check_trace(part: Any, scenario: Scenario) -> None:
     kept(part, "what is carried from tick to tick", first, after)
 
 
-def check_runs(part: Any, scenario: Scenario) -> None:
-    """It compiles once whatever the numbers, runs in batches, and beside idle parts not a bit is moved."""
-    key = jax.random.key(5)
+def check_runs(part: Any, scenario: Scenario) -> tuple[Progress, Counted]:
+    """It compiles once whatever the numbers. Returns a start, and what runs half of TICKS from there."""
     counted = Counted(lambda scenario, progress: run(progress, scenario, TICKS // 2, SEEN))
     with promise(part, "run"):
-        first = eqx.filter_jit(start)(key, scenario)
-        middle, seen = counted.call(scenario, first)
+        first = eqx.filter_jit(start)(jax.random.key(5), scenario)
+        middle, _ = counted.call(scenario, first)
         counted.call(scenario, middle)
         counted.call(other_values(scenario), first)
     counted.once(part, "a run")
-    with promise(part, "run of a batch"):
-        run(eqx.filter_jit(start)(key, scenario, runs=2), scenario, 1, SEEN)
+    return first, counted
+
+
+def _check_beside(scenario: Scenario, alone: PyTree) -> None:
+    """Parts that do nothing but draw noise move not a bit of the run."""
     beside = scenario
     if type(scenario.fault) is NoFault:
         beside = eqx.tree_at(lambda s: s.fault, beside, IdleFault(extras=scenario.fault.extras), is_leaf=_is_null)
     if type(scenario.monitor) is Unwatched:
         beside = eqx.tree_at(lambda s: s.monitor, beside, IdleMonitor(), is_leaf=_is_null)
     if beside is not scenario:
-        idle = run(eqx.filter_jit(start)(key, beside), beside, TICKS // 2, SEEN)[1]
-        equal(part, "a run beside parts that do nothing", seen, idle)
+        accompanied = run(eqx.filter_jit(start)(jax.random.key(5), beside), beside, TICKS, SEEN)[1]
+        equal(scenario, "a run beside parts that do nothing", alone, accompanied)
 
 
 def _is_null(leaf: Any) -> bool:

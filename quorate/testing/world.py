@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
@@ -40,40 +41,51 @@ def check_world(world: World, at_size: Callable[[int], World] | None = None) -> 
     """Every promise of `World`, and of `AggregativeWorld` if it is one. Cost: some small compilations and, for an
     aggregative world, N evaluations of the score."""
     for one in (world, *(at_size(n) for n in (1, 2) if at_size)):
-        _check_world(one)
+        _check_shapes(one)
+    _check_play(world)
+    if isinstance(world, AggregativeWorld):
+        _check_sums(world)
 
 
-def _check_world(world: World) -> None:
+def play(world: World, key: Any, state: PyTree) -> tuple[PyTree, PyTree]:
+    """A random step: the state after it and its score."""
+    actions = some_actions(key, world, state)
+    after = world.step(key, state, actions)
+    return after, world.score(state, actions, after)
+
+
+def _check_shapes(world: World) -> None:
     check_fields(world)
     n, key = world.num_agents, jax.random.key(1)
     for what in ("num_agents", "num_actions"):
         count = getattr(world, what)
         if not isinstance(count, int) or count < 1:
             raise AssertionError(f"{kind(world)}: {what} is {count!r}; it must be a whole number from 1 on")
-    state = twice(world, "reset", world.reset, key)
+    state = traced(world, "reset", world.reset, key)
     strongly_typed(world, "the state", state)
+    state = eqx.filter_jit(world.reset)(key)
     per_agent(world, "observe", traced(world, "observe", world.observe, key, state), n)
-    per_agent(world, "idle", world.idle(state), n)
-    shaped(world, "done", world.done(state), (), jnp.bool_)
-    shaped(world, "present", world.present(state), (n,), jnp.bool_)
-    shaped(world, "view", world.view(state), world.view(state).shape[:1], jnp.floating)
-    legal = world.legal(state)
+    per_agent(world, "idle", traced(world, "idle", world.idle, state), n)
+    shaped(world, "done", traced(world, "done", world.done, state), (), jnp.bool_)
+    shaped(world, "present", traced(world, "present", world.present, state), (n,), jnp.bool_)
+    view = traced(world, "view", world.view, state)
+    shaped(world, "view", view, view.shape[:1], jnp.floating)
+    legal = traced(world, "legal", world.legal, state)
     if legal is not None:
         shaped(world, "legal", legal, (n, world.num_actions), jnp.bool_)
-        if not legal.any(axis=1).all():
+        if not world.legal(state).any(axis=1).all():
             raise AssertionError(f"{kind(world)}: legal leaves some agent without any action")
+    after, score = traced(world, "step", play, world, key, state)
+    kept(world, "the state after a step", state, after)
+    shaped(world, "score", score, (), jnp.floating)
 
-    def play(world: World, key: Any, state: PyTree) -> tuple[PyTree, PyTree]:
-        actions = some_actions(key, world, state)
-        after = world.step(key, state, actions)
-        return after, world.score(state, actions, after)
 
-    traced(world, "step", play, world, key, state)
+def _check_play(world: World) -> None:
+    key = jax.random.key(1)
+    state = eqx.filter_jit(world.reset)(key)
     counted = Counted(play)
     with promise(world, "step"):
         after, score = counted.call(world, key, state)
-    kept(world, "the state after a step", state, after)
-    shaped(world, "score", score, (), jnp.floating)
     if not jnp.isfinite(score):
         raise AssertionError(f"{kind(world)}: score is {score}; the objective of legal actions must be finite")
     with promise(world, "step with other numbers in the same fields"):
@@ -85,28 +97,42 @@ def _check_world(world: World) -> None:
         return jax.lax.scan(lambda state, k: play(world, k, state), world.reset(key), jax.random.split(key, TICKS))
 
     with promise(world, "vmap of an episode under scan"):
-        many = jax.jit(jax.vmap(episode))(keys)
-    close(world, "an episode under vmap and by itself", jax.tree.map(lambda x: x[1], many), jax.jit(episode)(keys[1]))
-    if isinstance(world, AggregativeWorld):
-        _check_sums(world, state)
+        many, scores = jax.jit(jax.vmap(episode))(keys)
+    state = world.reset(keys[1])
+    for one in jax.random.split(keys[1], TICKS):
+        state, score = counted.call(world, one, state)
+    together = jax.tree.map(lambda leaf: leaf[1], (many, scores[:, -1]))
+    close(world, "an episode under vmap and step by step", together, (state, score))
 
 
-def _check_sums(world: AggregativeWorld, state: PyTree) -> None:
+def _check_sums(world: AggregativeWorld) -> None:
     n = world.num_agents
-    actions = some_actions(jax.random.key(3), world, state)
-    parts = world.parts(state, actions)
-    for part in jax.tree.leaves(parts, is_leaf=lambda leaf: isinstance(leaf, At)):
+
+    def look(world: AggregativeWorld, key: Any) -> dict[str, PyTree]:
+        state = world.reset(key)
+        actions = some_actions(key, world, state)
+        others = (actions + 1) % world.num_actions
+        parts = world.parts(state, actions)
+        total = world.total(parts)
+        deviations = jnp.where(jnp.eye(n, dtype=bool), others[None], actions[None])
+        return {
+            "parts": parts,
+            "score": world.score(state, actions, world.step(key, state, actions)),
+            "value": world.value(state, total),
+            "own": world.own(state, actions),
+            "without": world.value(state, replaced(total, parts)),
+            "quick": world.value(state, replaced(total, parts, world.parts(state, others))),
+            "slow": jax.vmap(lambda one: world.value(state, world.total(world.parts(state, one))))(deviations),
+        }
+
+    seen = twice(world, "the sums", look, world, jax.random.key(3))
+    for part in jax.tree.leaves(seen["parts"], is_leaf=lambda leaf: isinstance(leaf, At)):
         strongly_typed(world, "parts", part)
         for leaf in jax.tree.leaves(part):
             if leaf.ndim not in (1, 2) or leaf.shape[-1] != n:
                 raise AssertionError(f"{kind(world)}: a leaf of parts is {say(leaf)}; it must be [{n}] or [D, {n}]")
-    total = world.total(parts)
-    close(world, "the score and the value of the sums", world.score(state, actions, ()), world.value(state, total))
-    shaped(world, "own", world.own(state, actions), (n,), jnp.floating)
-    shaped(world, "value without each agent", world.value(state, replaced(total, parts)), (n,), jnp.floating)
-    shifted = (actions + 1) % world.num_actions
-    quick = world.value(state, replaced(total, parts, world.parts(state, shifted)))
-    shaped(world, "value had each agent acted otherwise", quick, (n,), jnp.floating)
-    deviations = jnp.where(jnp.eye(n, dtype=bool), shifted[None], actions[None])
-    slow = jax.vmap(lambda changed: world.value(state, world.total(world.parts(state, changed))))(deviations)
-    close(world, "what each agent changes, by sums and by playing it out,", quick, slow)
+    close(world, "the score, beside the value of the sums,", seen["score"], seen["value"])
+    shaped(world, "own", seen["own"], (n,), jnp.floating)
+    shaped(world, "value without each agent", seen["without"], (n,), jnp.floating)
+    shaped(world, "value had each agent acted otherwise", seen["quick"], (n,), jnp.floating)
+    close(world, "what each agent changes, by sums and by playing it out,", seen["quick"], seen["slow"])

@@ -34,7 +34,13 @@ class ExpectedDifference(Utility):
     needs_sums = True
 
     def __call__(self, world, state, actions, after, score, chances):
-        return score - sum(_if_all_did(world, state, actions)) / world.num_actions
+        parts = world.parts(state, actions)
+        total = world.total(parts)
+        loss, other = 0.0, actions  # against what was played itself the loss is 0, so A - 1 actions are tried
+        for _ in range(world.num_actions - 1):
+            other = jnp.where(other > 0, other, world.num_actions) - 1
+            loss += score - world.value(state, replaced(total, parts, world.parts(state, other)))
+        return loss / world.num_actions
 
 
 class ExpectedDifferenceOwnPolicy(Utility):

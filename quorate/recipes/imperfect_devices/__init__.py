@@ -23,12 +23,15 @@ from quorate.worlds.imperfect_devices import LAWS
 
 # Claims are judged at these arguments only.
 RECORDED: dict[str, Any] = {}
+MOST = 10_000_000  # agents: beyond this the common grid of the errors gets coarse, see numerics/fixed_point.py
 
 
 def main(
     study: Study,
     *,
-    num_agents: Annotated[tuple[int, ...] | None, Counts("agents; without it the source's whole study is run")] = None,
+    num_agents: Annotated[
+        tuple[int, ...] | None, Counts("agents; without it the source's whole study is run", most=MOST)
+    ] = None,
     configurations: Annotated[int, Count("draws of the distortions")] = 20,
     runs: Annotated[int, Count("runs of each configuration")] = 50,
     steps: Annotated[int, Count("time steps")] = 200,
@@ -52,7 +55,8 @@ def main(
     """
     if test is not None and devices is None:
         raise Refusal("--test needs --devices: it holds the same devices' errors at other points")
-    if fail_fraction and fail_at >= steps:
+    whole = num_agents is None and devices is None
+    if (fail_fraction or whole) and fail_at >= steps:
         raise Refusal(f"--fail-at is {fail_at}; with {steps} steps nothing would fail: it must be below --steps")
     base = Cell(
         part="main",
@@ -72,25 +76,20 @@ def main(
         if num_agents is not None:
             raise Refusal("--num-agents and --devices exclude each other: the file says how many devices there are")
         return choose_devices(study, base, devices, test)
-    for n in num_agents or ():
+    for n in num_agents or plan.SIZES:
         if switch_on is not None and switch_on > n:
             raise Refusal(f"--switch-on is {switch_on}; there are {n} agents")
     stages = plan.main_part(num_agents or plan.SIZES, base)
-    if num_agents is None:
+    if whole:
         stages |= plan.whole_study(base)
     played, left_out = play_all(study, stages)
-    whole = num_agents is None
     return told(played, left_out, whole, measured_learnability(study) if whole else [])
 
 
 def setting(*, configurations: int, runs: int, law: str, preset: str, devices: Path | None, **_: Any) -> str:
     """The arguments in a few words, for headings."""
     if devices is not None:
-        return (
-            f"devices of {devices.name}, at most {RUNS} runs"
-            if runs > RUNS
-            else f"devices of {devices.name}, {runs} runs"
-        )
+        return f"devices of {devices.name}, {min(runs, RUNS)} runs"
     return f"{configurations} configurations, {runs} runs each, {law} distortions, preset {preset}"
 
 

@@ -102,7 +102,8 @@ class Cell:
 
     def resolved(self) -> "Cell":
         """With the preset's and the size's defaults written out, so that equal work has equal names."""
-        cell = self if self.fail_fraction else replace(self, fail_at=0, fail_manner="off")
+        fails = self.fail_fraction and self.method not in DEVICE_SOLVERS  # a central planner has no agents that fail
+        cell = self if fails else replace(self, fail_fraction=0.0, fail_at=0, fail_manner="off")
         if cell.method not in UTILITIES:
             fraction = cell.fraction if cell.fraction is not None else (0.25 if cell.method == "local_search" else None)
             return replace(cell, memory=None, strength=None, switch_on=None, preset="", fraction=fraction)
@@ -170,8 +171,9 @@ class Played:
             "fraction",
         )
         setting = {key: value for key, value in asdict(cell).items() if key in keep}
-        before = self.curve[:, max(0, cell.fail_at - 10) : cell.fail_at].mean(1) if cell.fail_at else None
-        at = min(cell.fail_at + 50, self.curve.shape[1]) - 1 if cell.fail_at else None
+        fails = 0 < cell.fail_at < self.curve.shape[1]
+        before = self.curve[:, max(0, cell.fail_at - 10) : cell.fail_at].mean(1) if fails else None
+        at = min(cell.fail_at + 50, self.curve.shape[1]) - 1
         lines = []
         for index, runs in enumerate(self.final):
             line = setting | {

@@ -74,6 +74,13 @@ def against(above: np.ndarray, below: np.ndarray, level: float = 0.95) -> Interv
     return ratio(above, below, level=level)
 
 
+def better(times: Interval) -> str:
+    """How much better, or worse: `1.96 [1.75, 2.19] times better`, and never a fraction of a time."""
+    if times.middle >= 1:
+        return f"{interval(*times)} times better"
+    return f"{interval(1 / times.middle, 1 / times.high, 1 / times.low)} times worse"
+
+
 def measured(
     verdict: Word, text: str, pair: tuple[np.ndarray, np.ndarray], note: str = "", line: float = 1.0
 ) -> Measured:
@@ -100,11 +107,11 @@ def wonderful_life_beats_search(tables: Tables) -> Measured:
     shown = against(*pair)
     short = means(tables, part="presets", method="wonderful_life", num_agents=50, preset="a")
     other = against(pair[0], short)
-    note = f"needs a long memory: {interval(*other)} times with the setting that serves expected difference"
+    note = f"needs a long memory: {better(other)} with the setting that serves expected difference"
     verdict = side(shown.low, shown.high)
     if verdict == "holds" and other.low < 1:
         verdict = "in part"
-    return measured(verdict, f"{interval(*shown)} times better", pair, note)
+    return measured(verdict, better(shown), pair, note)
 
 
 @claim("Fig. 3", "Wonderful life falls behind search at N = 1000")
@@ -177,7 +184,7 @@ def slopes(tables: Tables) -> Measured:
     gain, wide = difference("expected_difference"), difference("expected_difference", 0.99)
     steeper = [name for name in ("local_search", "team", "wonderful_life") if difference(name).high < -0.15]
     verdict = "does not hold" if gain.high > 0 else ("in part" if steeper else "holds")
-    listed = ", ".join(f"{words} {own[name]:.2f}" for name, words in SLOPES.items())
+    listed = ", ".join(f"{words} {own[name]:.2f}".replace("-", "−") for name, words in SLOPES.items())
     return Measured(
         verdict, f"slopes {listed}", "log error against log N from 50 to 1000", None, gain.middle, wide.low, wide.high
     )
@@ -233,9 +240,8 @@ def only_one_beats_search_after_failure(tables: Tables) -> Measured:
     verdict = side(shown.low, shown.high)
     if verdict == "holds" and any(other.high > 1 for other in others.values()):
         verdict = "in part"
-    rivals = ", ".join(f"{name.replace('_', ' ')} {number(other.middle)}" for name, other in others.items())
-    note = f"{rivals} times better than search without failure"
-    return measured(verdict, f"{interval(*shown)} times better than search without failure", pair, note)
+    note = ", ".join(f"{name.replace('_', ' ')} {better(other)}" for name, other in others.items())
+    return measured(verdict, f"{better(shown)} than search without failure", pair, note)
 
 
 @claim("Fig. 7-8", "Even with half of them failed it beats search without failure")
@@ -246,8 +252,8 @@ def half_failed(tables: Tables) -> Measured:
     n = min(pairs, key=lambda size: against(*pairs[size]).low)
     shown, other = against(*pairs[n]), against(*pairs[150 - n])
     frozen = against(pairs[n][0], failing(tables, "expected_difference", n, 0.5, "frozen"))
-    note = f"N = {150 - n}: {interval(*other)}; {interval(*frozen)} if failed devices freeze instead of switching off"
-    return measured(side(shown.low, shown.high), f"{interval(*shown)} times better at N = {n}", pairs[n], note)
+    note = f"N = {150 - n}: {better(other)}; {better(frozen)} if failed devices freeze instead of switching off"
+    return measured(side(shown.low, shown.high), f"{better(shown)} at N = {n}", pairs[n], note)
 
 
 @claim("Sec. 4.1", "Search is not particularly sensitive to how much it changes")

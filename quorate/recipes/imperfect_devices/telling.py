@@ -80,10 +80,12 @@ def compared(above: Played, below: Played) -> tuple[float, float, float] | None:
 
 def _verdict(main: list[Played], n: int) -> tuple[str, str | None]:
     mine, search = one_of(main, "expected_difference", n), one_of(main, "local_search", n)
-    times, opening = compared(search, mine), f"Paid by expected difference, {n} devices end"
+    times = compared(search, mine)
+    opening = f"Paid by expected difference, {n} device{'s end' if n > 1 else ' ends'}"
     if times is None:
-        middle = number(search.final.mean() / mine.final.mean())
-        return f"{opening} {middle} times closer to perfect than search, in one configuration.", None
+        middle = search.final.mean() / mine.final.mean() if mine.final.any() else np.inf
+        middle, closer = (middle, "closer to") if middle >= 1 else (1 / middle, "farther from")
+        return f"{opening} {number(middle)} times {closer} perfect than search, in one configuration.", None
     if times[2] < 1:
         times, closer = tuple(1 / times[index] for index in (0, 2, 1)), "farther from"
     else:
@@ -105,19 +107,12 @@ def _lede(main: list[Played], n: int) -> str:
 
 
 def _summary(main: list[Played], left_out: list[tuple[Cell, str]]) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-    lines_ = [
-        (
-            one.cell.num_agents,
-            one.cell.method,
-            float(one.final.mean()),
-            float(np.median(one.final)),
-            float(np.quantile(one.final, 0.9)),
-        )
-        for one in main
-    ]
-    return ("N", "paid by, or solver", "mean error", "median", "90 %"), lines_ + [
-        (c.num_agents, c.method, None, None, None) for c, _ in left_out
-    ]
+    columns = ("N", "paid by, or solver", "mean error", "median", "90 %")
+    found = []
+    for one in main:
+        levels = (float(level) for level in (one.final.mean(), np.median(one.final), np.quantile(one.final, 0.9)))
+        found.append((one.cell.num_agents, one.cell.method, *levels))
+    return columns, found + [(cell.num_agents, cell.method, None, None, None) for cell, _ in left_out]
 
 
 def _curve_rows(one: Played) -> list[dict[str, Any]]:
@@ -125,19 +120,14 @@ def _curve_rows(one: Played) -> list[dict[str, Any]]:
     if one.curve.shape[1] == 1:
         return []
     length = one.curve.shape[1]
-    steps = sorted(
-        {
-            *range(0, min(length, 40), 2),
-            *range(40, length, 4),
-            length - 1,
-            *range(one.cell.fail_at, min(one.cell.fail_at + 30, length), 3),
-        }
-    )
+    steps = {*range(0, min(length, 40), 2), *range(40, length, 4), length - 1}
+    if at := one.cell.fail_at:
+        steps |= set(range(at, min(at + 30, length), 3))
     setting = {
         name: getattr(one.cell, name) for name in ("part", "num_agents", "method", "fail_fraction", "fail_manner")
     }
     rows = []
-    for step in steps:
+    for step in sorted(steps):
         column = one.curve[:, step]
         middle, low, high = bootstrap(column, resamples=2000) if len(column) > 1 else (float(column[0]), None, None)
         rows.append(setting | {"step": step + 1, "mean": middle, "low": low, "high": high})
