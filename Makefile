@@ -36,7 +36,7 @@ demo: $(STAMP)
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sh examples/demo.sh
 
 test: $(STAMP)
-	@$(RUN) -m pytest -q $(ARGS)
+	@$(RUN) -m pytest -q -n 2 $(ARGS)
 
 proof: $(STAMP)
 	@$(RUN) -m pytest -q -m "slow and not accelerator" --durations=10 $(ARGS)

@@ -95,7 +95,7 @@ class Study:
         size = runs * max(num_agents, sum(leaf.size for leaf in arrays) // count)
         block = int(max(1, min(count, CHUNK // (size * ticks))))
         chunk = int(max(1, min(ticks, CHUNK // (size * block)) // horizon))
-        batch = int(max(1, min(runs, CACHE // num_agents)))
+        batch = _batch(runs, int(max(1, CACHE // num_agents)))
         key, blocks = self.key(label), []
         for at in range(0, count, block):
             index = jnp.arange(at, min(at + block, count))
@@ -129,6 +129,18 @@ class Study:
 
     def _belongs(self, name: str) -> dict[str, Any]:
         return {"run": self.folder.fingerprint, "seed": self.seed, "cell": name}
+
+
+def _batch(runs: int, most: int) -> int:
+    """Runs in flight: a divisor of `runs` that nearly fills the cache if there is one, since what is left over by a
+    batch is compiled a second time.
+
+    >>> _batch(1000, 16), _batch(50, 320), _batch(47, 16)
+    (10, 50, 16)
+    """
+    most = min(runs, most)
+    divisor = max(size for size in range(1, most + 1) if runs % size == 0)
+    return divisor if 2 * divisor >= most else most
 
 
 def _nth(scenarios: Scenario, index: Any) -> Scenario:

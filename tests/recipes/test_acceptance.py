@@ -46,9 +46,9 @@ def test_acceptance_04_expected_difference_beats_search(n, least):
 
 
 def test_acceptance_04_expected_difference_beats_search_at_50_in_the_mean_and_mostly():
-    """Fig. 1. Of 20 configurations between 11 and 18 fall to expected difference, seed by seed (12 seeds: 14 on
-    average), so a number of wins among 20 tests the seed. With 120 configurations it is the majority, and the mean is
-    better, each beyond a 99 % interval."""
+    """Fig. 1. Expected difference wins 182 of 240 configurations, 0.76 [0.70, 0.81], so that a count of 15 among 20 is
+    reached by no more than two draws in three. With 120 it is the majority, and the mean is better, each beyond a 99 %
+    interval."""
     mine, search = (
         by_configuration(method, 50, configurations=120) for method in ("expected_difference", "local_search")
     )
