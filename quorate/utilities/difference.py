@@ -29,8 +29,8 @@ class ExpectedDifference(Utility):
     For an agent that a fault holds outside its actions (an idle -1) the mean runs over actions 1 to A - 1; no learner
     here learns from an action that is none. Cost O(A N) for all agents together.
 
-    Reference: Tumer, Designing Agent Utilities, Eq. 3 (called both estimated and expected difference; the aristocrat utility of Wolpert and Tumer 2001), with p(n_i = 0) = p(n_i = 1) = 1/2 as in
-    its Eqs. 7 and 8.
+    Reference: Tumer, Designing Agent Utilities, Eq. 3 (called both estimated and expected difference; the aristocrat
+    utility of Wolpert and Tumer 2001), with p(n_i = 0) = p(n_i = 1) = 1/2 as in its Eqs. 7 and 8.
     """
 
     needs_sums = True
