@@ -99,6 +99,7 @@ class Result:
             "recipe": self.recipe,
             "version": __version__,
             "seed": self.seed,
+            "command": self.command,
             "arguments": {name: arguing.written(value) for name, value in self.arguments.items()},
             "rows": clean(self.rows),
             "claims": claims,

@@ -11,7 +11,8 @@ from quorate.experiments.study import Study, fold_in, stacked
 from quorate.faults.failing import Failing
 from quorate.learners.boltzmann import Boltzmann, device_temperature
 from quorate.learners.uniform import Uniform
-from quorate.measure.intervals import standard_error
+from quorate.measure.intervals import interquartile_mean, standard_error
+from quorate.measure.recovery import recovery_time
 from quorate.solvers import DEVICE_SOLVERS
 from quorate.solvers.local_search import LocalSearch
 from quorate.utilities import UTILITIES
@@ -146,6 +147,7 @@ class Played:
                 "epsilon_mean": float(self.final.mean()),
                 "epsilon_median": float(np.median(self.final)),
                 "epsilon_p90": float(np.quantile(self.final, 0.9)),
+                "epsilon_iqm": float(interquartile_mean(self.final.ravel())),
                 "epsilon_se": float(standard_error(means)) if many else None,
                 "epsilon_se_runs": float(self.final.std(ddof=1) / np.sqrt(self.final.size))
                 if self.final.size > 1
@@ -158,22 +160,12 @@ class Played:
     def by_configuration(self) -> list[dict[str, Any]]:
         """A line a configuration: what paired comparisons are made of."""
         cell = self.cell
-        keep = (
-            "part",
-            "num_agents",
-            "method",
-            "preset",
-            "memory",
-            "strength",
-            "switch_on",
-            "fail_fraction",
-            "fail_manner",
-            "fraction",
-        )
-        setting = {key: value for key, value in asdict(cell).items() if key in keep}
+        left_out = ("configurations", "runs", "steps", "law", "fail_at")
+        setting = {key: value for key, value in asdict(cell).items() if key not in left_out}
         fails = 0 < cell.fail_at < self.curve.shape[1]
-        before = self.curve[:, max(0, cell.fail_at - 10) : cell.fail_at].mean(1) if fails else None
+        before = self.curve[:, max(0, cell.fail_at - 10) : cell.fail_at].mean(axis=1) if fails else None
         at = min(cell.fail_at + 50, self.curve.shape[1]) - 1
+        back = recovery_time(self.curve, cell.fail_at - 1, before, factor=2.0) if fails else None  # -1: never
         lines = []
         for index, runs in enumerate(self.final):
             line = setting | {
@@ -183,6 +175,7 @@ class Played:
             }
             if before is not None:
                 line |= {"epsilon_before": float(before[index]), "epsilon_after_50": float(self.curve[index, at])}
+                line["recovery_steps"] = None if back[index] < 0 else int(back[index]) - cell.fail_at + 1
             elif cell.method in UTILITIES and self.curve.shape[1] > 45:
                 line |= {
                     "epsilon_start": float(self.curve[index, :20].mean()),

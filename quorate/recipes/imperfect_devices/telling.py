@@ -175,6 +175,7 @@ def _sizes(played: list[Played]) -> Figure:
         low, middle, high = np.array([quantiles(one.final.ravel()) for one in points]).T
         return Series(name, role, [one.cell.num_agents for one in points], middle, low, high)
 
+    every_steps = played[0].cell.steps
     every = [series(method, *NAMES[method], ("main", "scaling"), ("b", "")) for method in NAMES]
     every.append(series("expected_difference", "… with short memory", "s1", ("presets", "scaling"), ("c",)))
 
@@ -186,11 +187,13 @@ def _sizes(played: list[Played]) -> Figure:
     title = (
         f"The gap grows with the crowd: up to 1000 devices slope {mine} for expected difference, {search} for search"
     )
-    svg = lines("sizes", every, xlabel="devices N", ylabel="error after 200 steps", xlog=True, ylog=True, points=True)
+    svg = lines(
+        "sizes", every, xlabel="devices N", ylabel=f"error after {every_steps} steps", xlog=True, ylog=True, points=True
+    )
     caption = (
         "Medians over runs, bars from the 10th to the 90th percentile. Beyond 10⁴ devices the usual memory is too long "
     )
-    caption += "to settle in 200 steps; a shorter one (preset C) does."
+    caption += f"to settle in {every_steps} steps; a shorter one (preset C) does."
     return Figure("sizes", title, caption, svg, wide=True)
 
 
@@ -238,12 +241,17 @@ def _shares(played: list[Played], n: int) -> Figure:
         series("search, no failure", "s3", [search, search], [0, 50]),
     ]
     svg = lines(
-        f"share-{n}", all_series, xlabel="failed, %", ylabel=f"error after 200 steps, N = {n}", ylog=True, points=True
+        f"share-{n}",
+        all_series,
+        xlabel="failed, %",
+        ylabel=f"error after {whole.cell.steps} steps, N = {n}",
+        ylog=True,
+        points=True,
     )
     return Figure(
         f"share-{n}",
         title,
-        "Mean with its 95 % interval over configurations; failed devices stay off from step 100.",
+        "Mean with its 95 % interval over configurations; failed devices stay off from then on.",
         svg,
     )
 
@@ -267,7 +275,7 @@ def _fractions(played: list[Played]) -> Figure:
         "fractions",
         series,
         xlabel="devices flipped in a step, %",
-        ylabel="error of search after 200 steps",
+        ylabel=f"error of search after {ones[0].cell.steps} steps",
         xlog=True,
         ylog=True,
         points=True,
