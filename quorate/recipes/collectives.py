@@ -232,7 +232,8 @@ def paradox(tables: Tables) -> Measured:
     ]
     text = f"{number(-selfish['score_mean'])} minutes selfish, {number(-mine['score_mean'])} by expected difference"
     note = f"optimum {number(-mine['optimum'])}, all on the link {number(-mine['nash'])}"
-    note += "; a warm selfish crowd stays short of its equilibrium"
+    chance = _pick(tables, "random", "roads", num_agents=100)[0]
+    note += f"; choosing at random already gives {number(-chance['score_mean'])}"
     return Measured(side(times[1], times[2]), text, note, tuple(times), times[0], times[1], times[2])
 
 

@@ -1,5 +1,6 @@
 """What a solver takes and gives back: device errors in, chosen subsets with their exact error out."""
 
+import abc
 import math
 import time
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Solutions(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Solver:
+class Solver(abc.ABC):
     """A way to choose, among N devices with signed errors, the subset whose errors cancel best.
 
     `about` says in a few words what it is; `kind` whether it returns a "heuristic" choice, the "exact" optimum or a
