@@ -187,13 +187,12 @@ def _sizes(played: list[Played]) -> Figure:
     title = (
         f"The gap grows with the crowd: up to 1000 devices slope {mine} for expected difference, {search} for search"
     )
-    svg = lines(
-        "sizes", every, xlabel="devices N", ylabel=f"error after {every_steps} steps", xlog=True, ylog=True, points=True
-    )
+    label = f"error after {every_steps} steps"
+    svg = lines("sizes", every, xlabel="devices N", ylabel=label, xlog=True, ylog=True, points=True, wide=True)
     caption = (
-        "Medians over runs, bars from the 10th to the 90th percentile. Beyond 10⁴ devices the usual memory is too long "
+        "Medians over runs, bars from the 10th to the 90th percentile. Beyond 10⁴ devices the usual memory is too "
     )
-    caption += f"to settle in {every_steps} steps; a shorter one (preset C) does."
+    caption += f"long to settle in {every_steps} steps; a shorter one (preset C) does."
     return Figure("sizes", title, caption, svg, wide=True)
 
 
