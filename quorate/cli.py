@@ -3,7 +3,10 @@ before it must."""
 
 import argparse
 import os
+import shlex
+import signal
 import sys
+import threading
 from typing import Any
 
 from quorate.errors import Refusal, nearest, unknown
@@ -78,6 +81,12 @@ def _guarded(words: list[str]) -> int:
     from quorate.report.terminal import Terminal
 
     terminal = Terminal(quiet="--quiet" in words, color=False if "--no-color" in words else None)
+
+    def interrupt(number: int, frame: Any) -> None:
+        terminal.interrupted = True  # JAX may discard the exception inside a callback of its own; the mark stays
+        raise KeyboardInterrupt
+
+    usual = signal.signal(signal.SIGINT, interrupt) if threading.current_thread() is threading.main_thread() else None
     try:
         return _command(words, terminal)
     except Refusal as refusal:
@@ -95,6 +104,9 @@ def _guarded(words: list[str]) -> int:
             f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else 'no message'}\n{_log()}"
         )
         return OURS
+    finally:
+        if usual is not None:
+            signal.signal(signal.SIGINT, usual)
 
 
 def _log() -> str:
@@ -191,7 +203,11 @@ def _run(rest: list[str], terminal: Any) -> int:
             f"{len(module.CLAIMS)} claims are not judged at these arguments; quorate run {rest[0]} judges them"
         )
     terminal.paths(
-        {"report": result.folder / "report.html", "rows": result.folder / "rows.csv", "again": result.command}
+        {
+            "report": result.folder / "report.html",
+            "rows": result.folder / "rows.csv",
+            "again": result.command + ("" if common["out"] == "runs" else f" --out {shlex.quote(common['out'])}"),
+        }
         | ({"chosen": result.folder / "chosen.csv"} if (result.folder / "chosen.csv").exists() else {})
     )
     return FINE if result.as_recorded else DIFFERENT

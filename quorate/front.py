@@ -1,6 +1,7 @@
 """The front door: run a recipe, judge its claims, keep the result in a run folder."""
 
 import json
+import os
 import shlex
 import time
 from collections.abc import Callable
@@ -42,6 +43,9 @@ class Result:
     folder: Path | None = None
     figures: tuple[Any, ...] = field(default=(), repr=False)
     files: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def __repr__(self) -> str:
+        return f"Result({self.recipe}, seed {self.seed}, {len(self.rows)} rows: {self.verdict})"
 
     @property
     def command(self) -> str:
@@ -122,10 +126,12 @@ class Result:
         if folder.exists():
             raise Refusal(f"{folder}: is there already; a result is saved into a new folder")
         try:
-            folder.mkdir(parents=True)
+            part = folder.with_name(folder.name + ".partial")
+            part.mkdir(parents=True)
             for name, text in self.written().items():
-                (folder / name).parent.mkdir(exist_ok=True)
-                (folder / name).write_text(text, encoding="utf-8")
+                (part / name).parent.mkdir(exist_ok=True)
+                (part / name).write_text(text, encoding="utf-8")
+            os.replace(part, folder)
         except OSError as problem:
             raise Refusal(f"{folder}: cannot be written ({problem.strerror})") from None
         return folder
@@ -267,10 +273,16 @@ class _Stages:
         shown: AbstractContextManager = self.terminal.stages(names)
         self.progress = self.stack.enter_context(shown)
 
+    def _go_on(self) -> None:
+        if self.terminal.interrupted:
+            raise KeyboardInterrupt
+
     def start(self, name: str, total: int, unit: str) -> None:
+        self._go_on()
         self.progress.start(name, total, unit)
 
     def advance(self, name: str, done: int) -> None:
+        self._go_on()
         self.progress.advance(name, done)
 
     def finish(self, name: str) -> None:
@@ -289,12 +301,15 @@ def _judge(claims: list[Claim], outcome: Outcome) -> list[Judged]:
 
 
 def judged_as(claim: Claim, measured: Measured) -> Judged:
-    """Beside the record: a sampled claim agrees if the recorded value lies in the 99 % interval, an exact one if the
-    verdict is the same."""
+    """Beside the record: a sampled claim agrees if the recorded value lies in the 99 % interval of a difference of two
+    samples, an exact one if the verdict is the same."""
     verdict, value = claim.recorded
     if value is None or measured.low is None:
         return Judged(claim, measured, verdict == measured.verdict)
-    return Judged(claim, measured, measured.low <= value <= measured.high)
+    # Both numbers are samples: their difference has the variance of both, so the interval is wider by the root of 2.
+    middle = measured.value
+    low, high = (middle + 2**0.5 * (end - middle) for end in (measured.low, measured.high))
+    return Judged(claim, measured, bool(low <= value <= high))
 
 
 def _command(recipe: str, declared: list[arguing.Argument], asked: dict[str, Any], seed: int) -> str:

@@ -52,6 +52,7 @@ class World(eqx.Module):
         return jnp.zeros(self.num_agents, jnp.int32)
 
     def present(self, state: State) -> Bool[Array, " N"]:
+        """Who is there. The loop does not leave the absent out yet: a world gives them no part in its score itself."""
         return jnp.ones(self.num_agents, bool)
 
     def view(self, state: State) -> Float[Array, " V"]:

@@ -47,7 +47,13 @@ class Folder:
         self._lock: Any = None
 
     @property
+    def _old(self) -> Path:
+        return self.path.with_name(self.path.name + ".old")
+
+    @property
     def finished(self) -> bool:
+        if self._old.exists() and not self.path.exists():  # killed between two renames
+            os.replace(self._old, self.path)
         return (self.path / "provenance.json").is_file()
 
     def open(self, again: bool) -> bool:
@@ -89,15 +95,12 @@ class Folder:
 
     def finish(self) -> None:
         """Puts the complete folder in its place; an older one gives way only now."""
-        shutil.rmtree(self.partial / "state")
         if self.path.exists():
-            old = self.path.with_name(self.path.name + ".old")
-            shutil.rmtree(old, ignore_errors=True)
-            os.replace(self.path, old)
-            os.replace(self.partial, self.path)
-            shutil.rmtree(old)
-        else:
-            os.replace(self.partial, self.path)
+            shutil.rmtree(self._old, ignore_errors=True)
+            os.replace(self.path, self._old)
+        os.replace(self.partial, self.path)
+        shutil.rmtree(self.path / "state")
+        shutil.rmtree(self._old, ignore_errors=True)
         (self.path / "lock").unlink()  # only now: whoever came earlier found it held
         self.release()
 

@@ -48,6 +48,7 @@ class Terminal:
     ):
         self.quiet, self.color, self.clock = quiet, color, clock
         self.stdout, self.stderr = stdout or sys.stdout, stderr or sys.stderr
+        self.interrupted = False
         self.wraps = self.stdout.isatty()
         self.plain = not knows_unicode(self.stdout)
         self._below = False  # something has been printed on stdout

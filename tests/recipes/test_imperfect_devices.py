@@ -174,7 +174,8 @@ def test_the_outcome_of_made_up_cells():
     main = [played(method, 1.0) for method in (*METHODS, "local_search", "steepest_flip", "largest_differencing")]
     outcome = told(main, [(replace(BASE, method="relaxation"), "needs vectors")], False, [])
     assert len(outcome.rows) == len(main) + 1
-    assert outcome.rows[-1] == {"num_agents": 12, "solver": "relaxation", "steps": 30, "refused": "needs vectors"}
+    left = {"num_agents": 12, "solver": "relaxation", "steps": 30, "evaluations": None, "refused": "needs vectors"}
+    assert outcome.rows[-1] == left
     assert set(outcome.tables) == {"configurations", "curves"}
     assert len(outcome.tables["configurations"]) == 4 * len(main)
     columns, shown = outcome.summary
@@ -230,6 +231,9 @@ def test_what_cannot_be_played_is_refused():
         ({"num_agents": 20, "switch_on": 21}, "--switch-on is 21; there are 20 agents"),
         ({"fail_fraction": 0.1, "fail_at": 30, "steps": 30}, "--fail-at is 30"),
         ({"test": "points.csv"}, "--test needs --devices"),
+        ({"configurations": 1}, "--configurations is 1; the source's study"),
+        ({"preset": "a"}, "the source's study sets presets"),
+        ({"devices": "points.csv", "law": "uniform"}, "--configurations and --law describe drawn"),
     ):
         with pytest.raises(Refusal) as refused:
             quorate.run("imperfect_devices", **arguments)

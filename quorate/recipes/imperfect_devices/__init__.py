@@ -56,8 +56,14 @@ def main(
     if test is not None and devices is None:
         raise Refusal("--test needs --devices: it holds the same devices' errors at other points")
     whole = num_agents is None and devices is None
+    if devices is not None and (configurations != 20 or law != "normal"):
+        raise Refusal("--configurations and --law describe drawn distortions; --devices brings its own errors")
     if (fail_fraction or whole) and fail_at >= steps:
         raise Refusal(f"--fail-at is {fail_at}; with {steps} steps nothing would fail: it must be below --steps")
+    if whole and configurations < 2:
+        raise Refusal(f"--configurations is {configurations}; the source's study compares over at least 2")
+    if whole and (fail_fraction or preset != "b"):
+        raise Refusal("the source's study sets presets and failures itself; with --num-agents they can be chosen")
     base = Cell(
         part="main",
         num_agents=0,
@@ -86,11 +92,14 @@ def main(
     return told(played, left_out, whole, measured_learnability(study) if whole else [])
 
 
-def setting(*, configurations: int, runs: int, law: str, preset: str, devices: Path | None, **_: Any) -> str:
+def setting(*, configurations: int, runs: int, law: str, preset: str, devices: Path | None, **more: Any) -> str:
     """The arguments in a few words, for headings."""
+    failing = ""
+    if more["fail_fraction"]:
+        failing = f", {100 * more['fail_fraction']:g} % fail at step {more['fail_at']} ({more['fail_manner']})"
     if devices is not None:
-        return f"devices of {devices.name}, {min(runs, RUNS)} runs"
-    return f"{configurations} configurations, {runs} runs each, {law} distortions, preset {preset}"
+        return f"devices of {devices.name}, {min(runs, RUNS)} runs{failing}"
+    return f"{configurations} configurations, {runs} runs each, {law} distortions, preset {preset}{failing}"
 
 
 def play_all(study: Study, stages: dict[str, list[Cell]]) -> tuple[list[Played], list[tuple[Cell, str]]]:

@@ -174,6 +174,7 @@ class Played:
                 "epsilon_median": float(np.median(runs)),
             }
             if before is not None:
+                line["epsilon_jump"] = float(self.curve[index, cell.fail_at : cell.fail_at + 20].max())
                 line |= {"epsilon_before": float(before[index]), "epsilon_after_50": float(self.curve[index, at])}
                 line["recovery_steps"] = None if back[index] < 0 else int(back[index]) - cell.fail_at + 1
             elif cell.method in UTILITIES and self.curve.shape[1] > 45:
@@ -215,9 +216,8 @@ def play(study: Study, cell: Cell, advance: Callable[[int], None] = lambda confi
     ]
     scores = study.sweep(name, stacked(one), cell.steps, cell.runs, ("score",), label, advance)["score"]
     epsilon = -np.asarray(scores, np.float64) * scales[:, None, None]
-    looks = {"random": 0, "selfish": 0, "team": 0, "wonderful_life": 1}.get(
-        cell.method, 2
-    )  # alternatives looked at by each agent
+    # Alternatives that each agent looks at in a step, besides what was played.
+    looks = {"random": 0, "selfish": 0, "team": 0, "expected_difference_own_policy": 2}.get(cell.method, 1)
     return Played(cell, epsilon[:, :, -1], epsilon.mean(axis=1), cell.steps, looks * cell.steps * cell.num_agents)
 
 

@@ -16,7 +16,7 @@ from quorate.experiments.study import Study, fold_in, stacked
 from quorate.faults.failing import Failing
 from quorate.measure.intervals import Interval, bootstrap
 from quorate.recipes.imperfect_devices.cells import METHODS, Cell, default_switch_on, scenario, tuned
-from quorate.recipes.imperfect_devices.telling import NAMES
+from quorate.recipes.imperfect_devices.telling import NAMES, UNKNOWN
 from quorate.report.figure import Figure, lines
 from quorate.report.numbers import number
 from quorate.report.series import Series
@@ -58,10 +58,7 @@ def choose_devices(study: Study, base: Cell, devices: Path, test: Path | None) -
     )
     warnings = []
     if one_sign(table.cells):
-        warnings.append(
-            "All errors have one sign, so nothing can cancel; the best single device is then the best choice. "
-            "Are they signed?"
-        )
+        warnings.append("All errors at a point have one sign, so nothing can cancel there. Are they signed?")
     flat = errors[0] if len(errors) == 1 else errors
     names = [*METHODS, *DEVICE_SOLVERS]
     study.reporter.stages(["choosing"])
@@ -71,15 +68,16 @@ def choose_devices(study: Study, base: Cell, devices: Path, test: Path | None) -
         if name in METHODS:
             choices.append(_coordinated(study, base, flat, name))
         elif reason := DEVICE_SOLVERS[name].refuses(flat, base.steps):
-            refused.append({"num_agents": num_agents, "solver": name, "steps": base.steps, "refused": reason})
+            refused.append(
+                {"num_agents": num_agents, "solver": name, "steps": base.steps} | UNKNOWN | {"refused": reason}
+            )
         else:
             choices.append(_solved(study, base, flat, name))
         study.reporter.advance("choosing", index + 1)
     study.reporter.finish("choosing")
     named = {choice.name: choice for choice in choices}
-    centre = min(
-        (choice for choice in choices if choice.kind == "solver"), key=lambda choice: choice.error[choice.typical]
-    )
+    solved = [choice for choice in choices if choice.kind == "solver"]
+    centre = min(solved, key=lambda choice: (choice.error[choice.typical], choice.evaluations))
     rivals = {name: named[name] for name in ("all_devices", "best_single_device")} | {"centre": centre}
     judged = held_out if held_out is not None else flat
     rows = [_row(choice, base, rivals, judged, held_out is not None) for choice in choices]
@@ -104,6 +102,10 @@ def _same_devices(table: Table, other: Table, devices: Path, test: Path) -> np.n
     missing = [name for name in table.names if name not in place]
     if missing:
         raise Refusal(f'{test}: has no device "{missing[0]}", which {devices} has')
+    if other.cells.shape == table.cells.shape and (other.cells == table.cells).all():
+        raise Refusal(
+            f"{test}: holds the same numbers as {devices}; a choice is judged at points that played no part in it"
+        )
     cells = other.cells[[place[name] for name in table.names]].T
     return cells[0] if len(cells) == 1 and table.cells.shape[1] == 1 else cells
 
@@ -207,23 +209,26 @@ def _words(rows: list[dict[str, Any]], n: int, devices: Path, apart: bool, point
     by = {row.get("utility") or row.get("solver") or row.get("yardstick"): row for row in rows}
     column, where = ("test_error", "at test points") if apart else ("epsilon_typical", "at the selection points")
     mine, everything, single = by["expected_difference"], by["all_devices"], by["best_single_device"]
-    centre = min(
-        (row for row in rows if "solver" in row and "epsilon_typical" in row), key=lambda row: row["epsilon_typical"]
-    )
+    solved = [row for row in rows if "solver" in row and "epsilon_typical" in row]
+    centre = min(solved, key=lambda row: (row["epsilon_typical"], row.get("evaluations", 0)))
     error = mine[column]
 
     def closer(than: str, rival: float) -> tuple[float, str | None, float, float]:
         """(times, interval as text, low, high); without test points the interval is the number itself."""
-        times = mine.get(f"closer_than_{than}", rival / error if error else float("inf"))
+        plain = 1.0 if rival == error else (rival / error if error else float("inf"))
+        times = mine.get(f"closer_than_{than}", plain)
         low, high = (mine.get(f"closer_than_{than}_{end}", times) for end in ("low", "high"))
         return times, f"[{number(low)}, {number(high)}]" if f"closer_than_{than}" in mine else None, low, high
 
-    times, shown, low, _ = closer("all_devices", everything[column])
+    times, shown, low, high = closer("all_devices", everything[column])
     end = " ".join(filter(None, (f"{number(times)} times closer to the truth than the average of all", shown)))
+    if times < 1:
+        end = f"{number(1 / times)} times farther from the truth than the average of all"
+        end += f" [{number(1 / high)}, {number(1 / low)}]" if shown else ""
     to_single, shown_single, low_single, _ = closer("best_single_device", single[column])
     if low <= 1:
         verdict = f"Choosing does not beat averaging all {n} devices: the chosen end {end} {where}. "
-        verdict += "Errors that devices share cannot be cancelled by choosing."
+        verdict += "Errors that devices share cannot be cancelled by choosing." if apart else ""
     elif low_single <= 1:
         verdict = f"Choosing among themselves, {n} devices end {end} {where}, but no closer than the best single one: "
         verdict += f"{number(to_single)} times {shown_single or ''}".rstrip() + "."
@@ -234,7 +239,7 @@ def _words(rows: list[dict[str, Any]], n: int, devices: Path, apart: bool, point
     told += f"{number(centre[column])} {where}, against {number(error)} by coordination. "
     over, shown_over, low_over, high_over = closer("centre", centre[column])
     if shown_over and low_over <= 1 <= high_over:
-        told += f"The two do not differ there ({number(over)} times {shown_over}). "
+        told += f"They are not told apart there ({number(over)} times {shown_over}). "
     own = "its own error" if points == 1 else "its own errors"
     told += (
         f"Where no centre sees them, coordination buys {number(error)} against {number(everything[column])} for all "
@@ -242,7 +247,7 @@ def _words(rows: list[dict[str, Any]], n: int, devices: Path, apart: bool, point
     told += f"devices and {number(single[column])} for the best single one; each device needs {points + 1} broadcast "
     told += f"numbers a step and {own}."
     held = "" if apart else " These errors flatter every method: --test FILE judges the choice at other points."
-    return {"verdict": verdict, "interval": shown, "lede": f"{told}{held} Devices from {devices.name}."}
+    return {"verdict": verdict.rstrip(), "interval": shown, "lede": f"{told}{held} Devices from {devices.name}."}
 
 
 def _summary(rows: list[dict[str, Any]], apart: bool) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
