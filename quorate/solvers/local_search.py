@@ -31,7 +31,7 @@ class RandomSearch(Solver):
 class LocalSearch(Solver):
     """The paper's search S: flip exactly round(`fraction` N) devices of the best choice, keep it if it is better.
 
-    At least one device is flipped. The result depends on `fraction`: by a factor of six from 0.02 to 0.5 (N = 1000).
+    At least one device is flipped. The result depends on `fraction`: by a factor of nine from 0.02 to 0.5 (N = 1000).
 
     Any number of points. Cost: O(D N) a step, one random word and about 40 comparisons a device. Evaluations = steps:
     the uniform start is the first, each later step tries one set of flips.
