@@ -52,9 +52,9 @@ class Solver(abc.ABC):
         """What the errors are divided by before the search: their root mean square."""
         return root_mean_square(errors, axis=None)
 
+    @abc.abstractmethod
     def search(self, key: PRNGKeyArray, scaled: Float64[np.ndarray, "D N"], steps: int, runs: int) -> Solutions:
         """The work itself, on [D, N] errors divided by `unit`. The `error` returned matters for bounds only."""
-        raise NotImplementedError
 
     def solve(self, key: PRNGKeyArray, errors: Errors, steps: int, runs: int) -> Solutions:
         """Choose devices for `errors`: [N], one signed number a device, or [D, N], row d = calibration point d.

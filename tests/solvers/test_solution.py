@@ -193,3 +193,8 @@ def test_solvers_say_where_they_do_not_apply(name, errors, reason):
 def test_step_methods_apply_to_any_number_of_devices_and_points():
     for name in ("random_search", "local_search", "annealing", "steepest_flip"):
         assert DEVICE_SOLVERS[name].refuses(np.ones((120, 2000)), 200) is None
+
+
+def test_a_solver_without_a_search_cannot_be_made():
+    with pytest.raises(TypeError, match="abstract"):
+        Solver(about="nothing")

@@ -28,16 +28,10 @@ def told(
 ) -> Outcome:
     """The outcome of a study; `whole` is the source's, with all its parts."""
     main = [one for one in played if one.cell.part == "main"]
-    rows = [one.row for one in main] + [
-        {
-            "num_agents": cell.num_agents,
-            "solver": cell.method,
-            "steps": cell.steps,
-            "evaluations": None,
-            "refused": reason,
-        }
-        for cell, reason in left_out
-    ]
+    rows = [one.row for one in main]
+    for cell, reason in left_out:
+        known = {"num_agents": cell.num_agents, "solver": cell.method, "steps": cell.steps}
+        rows.append(known | UNKNOWN | {"refused": reason})
     tables = {
         "configurations": [line for one in played for line in one.by_configuration],
         "curves": [line for one in played if one.cell.part in ("main", "failures") for line in _curve_rows(one)],
