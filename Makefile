@@ -3,15 +3,18 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+BENCHMARKS := $(filter-out benchmarks/timing.py,$(wildcard benchmarks/*.py))
 PIP := $(RUN) -m pip -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test proof lint bench lock
+.PHONY: help setup demo test museum oracles proof lint bench lock
 
 help:
 	@echo "make setup   virtual environment in $(VENV) with the locked packages (done by the others when needed)"
 	@echo "make demo    a first look"
 	@echo "make test    the default tests; make test ARGS='-k vote'"
+	@echo "make museum  seeded bugs and mutants, and what verification finds"
+	@echo "make oracles agreement with a probabilistic model checker and an SMT solver"
 	@echo "make proof   the long tests (marked slow); takes ARGS too"
 	@echo "make lint    ruff, rules and format"
 	@echo "make bench   every file in benchmarks/; takes ARGS too"
@@ -35,8 +38,16 @@ $(STAMP): requirements.txt pyproject.toml
 demo: $(STAMP)
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sh examples/demo.sh
 
+# Most of the time goes into compiling programs that run once, so the default tests ask for less optimisation.
 test: $(STAMP)
-	@$(RUN) -m pytest -q -n 2 $(ARGS)
+	@JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(RUN) -m pytest -q -n 2 $(ARGS)
+
+museum: $(STAMP)
+	@$(RUN) -m tests.museum
+
+oracles: $(STAMP)
+	@$(RUN) -m tests.oracles
+	@$(RUN) -m pytest -q -m oracle tests/oracles $(ARGS)
 
 proof: $(STAMP)
 	@$(RUN) -m pytest -q -m "slow and not accelerator" --durations=10 $(ARGS)
@@ -47,9 +58,7 @@ lint: $(STAMP)
 	@echo "lint   clean"
 
 bench: $(STAMP)
-	@set -e; for file in benchmarks/*.py; do \
-		test -e "$$file" || { echo "error  no file in benchmarks/" >&2; exit 1; }; \
-		echo "bench  $$file"; $(RUN) "$$file" $(ARGS); done
+	@set -e; for file in $(BENCHMARKS); do echo "bench  $$file"; $(RUN) "$$file" $(ARGS); done
 
 # One version of each package for all Pythons, so that recorded numbers mean the same everywhere.
 LOCK := uv pip compile pyproject.toml --quiet --upgrade --generate-hashes --no-emit-index-url --universal --python-version 3.11 \

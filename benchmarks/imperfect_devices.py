@@ -8,19 +8,17 @@ each number is a median over the rounds. Read the ratios: the absolute times bel
 """
 
 import argparse
-import os
 import resource
-import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from timing import cpu, in_turn, machine, pinned, verdict
 
 from quorate import random
 from quorate.core import Scenario
@@ -201,43 +199,16 @@ NAMES = {
 }
 
 
-def cpu(play: Callable[[], Any]) -> float:
-    began = time.process_time()
-    play()
-    return time.process_time() - began
-
-
 def step_times(num_agents: int, ticks: int, rounds: int) -> dict[str, float]:
     """The median ns of an agent-step of each contender, all of them in turn in every round."""
-    contenders = {name: make(num_agents, ticks) for name, make in NAMES.items()}
-    for play in contenders.values():
-        play(0)
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for seed in range(rounds):
-        for name, play in contenders.items():
-            seconds[name].append(cpu(lambda play=play, seed=seed: play(seed)))
-    return {name: statistics.median(values) / (num_agents * ticks) * 1e9 for name, values in seconds.items()}
+    seconds = in_turn({name: make(num_agents, ticks) for name, make in NAMES.items()}, rounds)
+    return {name: value / (num_agents * ticks) * 1e9 for name, value in seconds.items()}
 
 
 def peak() -> float:
     """The most memory this process has ever had, in megabytes."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most / 2**20 if sys.platform == "darwin" else most / 2**10
-
-
-def verdict(name: str, value: float, unit: str, limit: float, at_least: bool = False) -> str:
-    met = value >= limit if at_least else value <= limit
-    sign = ">=" if at_least else "<="
-    return f"  {name:<46}{value:8.2f} {unit:<2} {sign} {limit:<5g} {'met' if met else 'missed'}"
-
-
-def pin() -> bool:
-    """Takes one core, where the system allows it: whether that is news. XLA counts cores as it is imported, and shares
-    small kernels among threads if it finds two."""
-    if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) == 1:
-        return False
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    return True
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -248,9 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=1000, help="runs of 200 ticks of 1000 agents")
     parser.add_argument("--large", type=int, default=1_000_000, help="agents of the single run of 200 ticks")
     options = parser.parse_args(arguments)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    versions = f"Python {sys.version.split()[0]}, jax {jax.__version__}, numpy {np.__version__}"
-    print(f"{cores} core{'s' * (cores != 1)}, {versions}, CPU time")
+    print(machine())
 
     large, before = ours(options.large, 200, "hashed"), peak()
     compiling = cpu(lambda: large(0))
@@ -294,6 +263,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    if pin():
-        os.execv(sys.executable, sys.orig_argv)
+    pinned()
     main()

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from quorate import __version__
+from quorate import arguments as arguing
 from quorate.errors import Refusal
-from quorate.experiments import arguments as arguing
 from quorate.experiments.claims import Claim, Judged, Measured
 from quorate.experiments.outcome import Outcome, Rows
 from quorate.experiments.store import Folder, plain, provenance, table

@@ -8,7 +8,7 @@ Environment variables
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -38,3 +38,12 @@ def golden() -> Callable[[str, str], None]:
     """`golden("vote.txt", text)` compares `text` with tests/golden/vote.txt."""
     folder = Path(__file__).parent / "golden"
     return lambda name, text: compare_golden(folder / name, text, bool(os.environ.get("REGENERATE")))
+
+
+@pytest.fixture(scope="module")
+def optimised() -> Iterator[None]:
+    """For tests that compute for longer than they compile: `make test` asks XLA for little optimisation."""
+    usual = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", usual)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import quorate
+from quorate.arguments import Choice, Count, Counts
 from quorate.cli import main
-from quorate.experiments.arguments import Choice, Count, Counts
 from quorate.experiments.claims import Claim, Measured
 from quorate.experiments.outcome import Outcome
 from quorate.recipes import RECIPES, Entry

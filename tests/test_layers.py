@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "quorate"
 # Lowest first. A part may import the lines above its own, and itself; parts on one line do not import each other.
 LAYERS = (
     ("errors",),
-    ("numerics",),
+    ("numerics", "arguments"),
     ("core",),
     ("random",),
     ("comms",),

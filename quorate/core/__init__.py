@@ -11,6 +11,7 @@ from quorate.core.aggregative import AggregativeWorld, At, Places, replaced
 from quorate.core.fault import CountingAttack, Fault, Mail, Monitor, NoFault, Tally, Unwatched
 from quorate.core.fields import Ballot, Key, Memory, Mind, Payload, State, static, swept
 from quorate.core.learner import Learner, Team, Utility
+from quorate.core.property import Fleet, Property, Registered
 from quorate.core.protocol import BoardProtocol, Heap, Inbox, Posts, Protocol, Silent, TallyProtocol, add_up
 from quorate.core.scenario import Carry, Progress, Scenario, Step, Traffic
 from quorate.core.world import Neighbours, World
@@ -23,6 +24,7 @@ __all__ = [
     "Carry",
     "CountingAttack",
     "Fault",
+    "Fleet",
     "Heap",
     "Inbox",
     "Key",
@@ -37,7 +39,9 @@ __all__ = [
     "Places",
     "Posts",
     "Progress",
+    "Property",
     "Protocol",
+    "Registered",
     "Scenario",
     "Silent",
     "State",

@@ -4,11 +4,13 @@ import abc
 from typing import TYPE_CHECKING, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from quorate.core.fields import Key, State
 from quorate.core.protocol import Posts
+from quorate.errors import Refusal
 
 if TYPE_CHECKING:
     from quorate.core.scenario import Step
@@ -92,20 +94,35 @@ class NoFault(Fault):
     """Nothing goes wrong."""
 
 
+def votes(sent: PyTree, what: str = "the attackers forge one yes or no from each node", *more: str) -> Array:
+    """Mail of one yes or no from each, bool[N]; other mail is refused, in the words `what` and `more`.
+
+    >>> votes(jnp.array([True, False])).tolist()
+    [True, False]
+    """
+    leaves = jax.tree.leaves(sent)
+    if len(leaves) != 1 or leaves[0].dtype != bool or leaves[0].ndim != 1:
+        said = ", ".join(f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]" for leaf in leaves)
+        raise Refusal(f"{what}; here a round's mail is {said or 'empty'}", *more)
+    return leaves[0]
+
+
 class CountingAttack(Fault):
     """An attack on yes-no mail, written once as how many false yes each receiver hears; both mail routes are derived
-    from `lies`."""
+    from `lies`. Other mail is refused."""
 
     @abc.abstractmethod
     def lies(self, key: Key, state: State, tally: Tally) -> tuple[State, Int[Array, " N"]]: ...
 
     def on_tally(self, key: Key, state: State, tally: Tally) -> tuple[State, PyTree]:
         """Final: adds the lies, at most as many as there are liars who are listened to."""
+        votes(tally.sent)
         state, lies = self.lies(key, state, tally)
         return state, tally.total + jnp.clip(lies, 0, tally.power - tally.forged)
 
     def on_deliver(self, key: Key, state: State, mail: Mail) -> tuple[State, PyTree, Bool[Array, "N K"]]:
         """Final: the first `lies[i]` forged slots that receiver i hears say yes, the others no."""
+        votes(mail.sent)
         num_agents = mail.sender.shape[0]
         liars = self.liars(state)
         liars = jnp.zeros(num_agents, bool) if liars is None else liars

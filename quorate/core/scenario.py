@@ -16,12 +16,13 @@ from quorate.errors import Refusal
 
 
 class Traffic(NamedTuple):
-    """A tick's bill, counted by the engine: messages sent and heard, and bytes heard. Everybody to everybody counts N
-    (N - 1) messages."""
+    """A tick's bill, counted by the engine: messages sent and heard, bytes heard, and rounds. Everybody to everybody
+    counts N (N - 1) messages a round. A round in which no member speaks is not billed, whatever liars say in it."""
 
     sent: Float[Array, ""]
     heard: Float[Array, ""]
     bytes: Float[Array, ""]
+    rounds: Int[Array, ""]
 
 
 class Step(NamedTuple):

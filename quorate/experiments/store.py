@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from quorate import __version__
+from quorate.arguments import written
 from quorate.errors import Refusal
-from quorate.experiments.arguments import written
 
 
 def fingerprint(recipe: str, arguments: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@ for."""
 
 import importlib
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from quorate.errors import unknown
 
@@ -20,6 +20,8 @@ class Entry(NamedTuple):
 RECIPES = {
     "imperfect_devices": Entry("quorate.recipes.imperfect_devices", "choose the devices whose errors cancel best", 15),
     "collectives": Entry("quorate.recipes.collectives", "four crowded worlds with known optima", 4),
+    "ibgp": Entry("quorate.recipes.ibgp", "act together although some messages lie", 14),
+    "sensor_network": Entry("quorate.recipes.sensor_network", "agree on a moving target, a liar next door", 6),
 }
 
 
@@ -28,3 +30,12 @@ def recipe(name: str) -> ModuleType:
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     return importlib.import_module(RECIPES[name].module)
+
+
+def pick(rows: list[dict[str, Any]], **where: Any) -> list[dict[str, Any]]:
+    """The rows in which the named columns have these values.
+
+    >>> pick([{"k": 1, "t": 2}, {"k": 3, "t": 2}], k=3)
+    [{'k': 3, 't': 2}]
+    """
+    return [row for row in rows if all(row[name] == value for name, value in where.items())]

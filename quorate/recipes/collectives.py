@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from quorate.arguments import Count
 from quorate.core import AggregativeWorld, Scenario
-from quorate.experiments.arguments import Count
 from quorate.experiments.claims import Claim, Measured, Word, side
 from quorate.experiments.outcome import Outcome, Rows
 from quorate.experiments.study import Study, stacked

@@ -4,11 +4,12 @@ import math
 import re
 import textwrap
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from quorate.report.axis import Axis, checked, limits, spread, ticks
+from quorate.report.drawing import LETTER, path, plain_id, px, words
 from quorate.report.numbers import number, rounded
 from quorate.report.palette import LIGHT, chart_style
 from quorate.report.series import Rule, Series, checked_series, thinned, within
@@ -23,7 +24,6 @@ MARKS = {
     "harm": "M0 5L4.8-3.6H-4.8z",
 }
 MOST_POINTS = 240  # drawn for one series; longer ones are thinned evenly and the axis says so
-LETTER = 7.6  # mean width of a letter in pixels, on the safe side
 LINE = 15.0  # height of a line of text
 REACH = 8.0  # a strip shows ratios from 1/8 to 8
 
@@ -36,20 +36,6 @@ class Figure(NamedTuple):
     caption: str
     svg: str
     wide: bool = False
-
-
-def _px(*values: float) -> str:
-    """Pixels with one decimal, separated by spaces."""
-    return " ".join(f"{value:.1f}".removesuffix(".0") for value in values)
-
-
-def _path(kind: str, d: str, more: str = "") -> str:
-    return f'<path class="{kind}"{more} d="{d}"/>'
-
-
-def _text(kind: str, x: float, y: float, words: Any, anchor: str = "") -> str:
-    anchor = f' text-anchor="{anchor}"' if anchor else ""
-    return f'<text class="{kind}" x="{_px(x)}" y="{_px(y)}"{anchor}>{escape(words)}</text>'
 
 
 def _data(series: Sequence[Series], x_axis: Axis, y_axis: Axis, xlabel: str, shifts: Sequence[float]) -> str:
@@ -117,8 +103,7 @@ def lines(
     >>> svg.startswith("<svg"), "search ends at 0.0200" in svg
     (True, True)
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_-]*", id):
-        raise ValueError(f"a figure id is lower-case letters, digits, _ and -; found {id!r}")
+    plain_id(id)
     if not series:
         raise ValueError(f'figure "{id}" has no series')
     series = [checked_series(item, xlog, ylog) for item in series]
@@ -152,26 +137,26 @@ def lines(
     parts = []
     for value, label in y_ticks:
         y = y_axis.at(value)
-        parts += [_path("grid", f"M{_px(left, y)}H{_px(right)}"), _text("tick", left - 8, y + 4, label, "end")]
+        parts += [path("grid", f"M{px(left, y)}H{px(right)}"), words("tick", left - 8, y + 4, label, "end")]
     x_ticks = ticks(xlow, xhigh, xlog, 9 if wide else 6)
     if xlow == 1 and not xlog and x_ticks[0][0] > 1 and x_axis.at(x_ticks[0][0]) - left > 30:
         x_ticks.insert(0, (1.0, "1"))
     for value, label in x_ticks:
         x = x_axis.at(value)
-        parts += [_path("tk", f"M{_px(x, floor)}v5"), _text("tick", x, floor + 19, label, "middle")]
+        parts += [path("tk", f"M{px(x, floor)}v5"), words("tick", x, floor + 19, label, "middle")]
     every = "" if step == 1 else f" (every {step}{ {2: 'nd', 3: 'rd'}.get(step, 'th') } point is drawn)"
     parts += [
-        _path("axis", f"M{_px(left, floor)}H{_px(right)}"),
-        _text("lab", 8, 16, ylabel),
-        _text("lab", right, height - 6, xlabel + every, "end"),
+        path("axis", f"M{px(left, floor)}H{px(right)}"),
+        words("lab", 8, 16, ylabel),
+        words("lab", right, height - 6, xlabel + every, "end"),
     ]
     for rule, x, anchor, row in upright:
         y = top - 6 - 14 * row
-        parts.append(_path("rule", f"M{_px(x, y - 8)}V{_px(floor)}"))
-        parts.append(_text("note", x + (5 if anchor == "start" else -5), y + 2, rule.text, anchor))
+        parts.append(path("rule", f"M{px(x, y - 8)}V{px(floor)}"))
+        parts.append(words("note", x + (5 if anchor == "start" else -5), y + 2, rule.text, anchor))
     for rule in (rule for rule in rules if rule.axis == "y"):
         y = y_axis.at(rule.at)
-        parts += [_path("rule", f"M{_px(left, y)}H{_px(right)}"), _text("note over", left + 6, y - 5, rule.text)]
+        parts += [path("rule", f"M{px(left, y)}H{px(right)}"), words("note over", left + 6, y - 5, rule.text)]
 
     shifts = [4 * (j - (len(series) - 1) / 2) if points else 0.0 for j in range(len(series))]  # bars side by side
     drawn = [_one(item, x_axis, y_axis, shift, points) for item, shift in zip(series, shifts, strict=True)]
@@ -182,9 +167,9 @@ def lines(
     for item, name, (x, y), place in zip(
         series, wrapped, ends, spread([y for _, y in ends], LINE * tallest + 1, top, floor), strict=True
     ):
-        parts.append(_path("lead", f"M{_px(x + 6, y)}L{_px(right + 16, place)}"))
+        parts.append(path("lead", f"M{px(x + 6, y)}L{px(right + 16, place)}"))
         first = place + 4 - LINE / 2 * (len(name) - 1)
-        parts += [_text(f"name {item.role}", right + 20, first + LINE * k, line) for k, line in enumerate(name)]
+        parts += [words(f"name {item.role}", right + 20, first + LINE * k, line) for k, line in enumerate(name)]
 
     spoken = "; ".join(f"{item.name} ends at {number(item.y[-1])}" for item in series)
     return (
@@ -192,7 +177,7 @@ def lines(
         f' data-chart="{id}">'
         f'<title id="{id}-t">{escape(f"{ylabel} by {xlabel}: {spoken}")}</title>'
         + "".join(parts)
-        + f'<g class="cross" hidden="">{_path("xline", f"M0 {_px(top)}V{_px(floor)}")}</g>'
+        + f'<g class="cross" hidden="">{path("xline", f"M0 {px(top)}V{px(floor)}")}</g>'
         + f'<script type="application/json" id="{id}-d">{_data(series, x_axis, y_axis, xlabel, shifts)}</script></svg>'
     )
 
@@ -205,13 +190,13 @@ def _one(item: Series, x_axis: Axis, y_axis: Axis, shift: float, points: bool) -
     if item.low is not None:
         low, high = ([min(max(y_axis.at(v), y_axis.end), y_axis.start) for v in part] for part in (item.low, item.high))
         if points:
-            above += [_path(f"err {item.role}", f"M{_px(a, b)}V{_px(c)}") for a, b, c in zip(x, low, high, strict=True)]
+            above += [path(f"err {item.role}", f"M{px(a, b)}V{px(c)}") for a, b, c in zip(x, low, high, strict=True)]
         else:
             edge = [*zip(x, high, strict=True), *zip(x[::-1], low[::-1], strict=True)]
-            below = _path(f"band {item.role}", "M" + " ".join(_px(*place) for place in edge) + "z")
-    above.insert(0, _path(f"line {item.role}", "M" + " ".join(_px(*place) for place in zip(x, y, strict=True))))
+            below = path(f"band {item.role}", "M" + " ".join(px(*place) for place in edge) + "z")
+    above.insert(0, path(f"line {item.role}", "M" + " ".join(px(*place) for place in zip(x, y, strict=True))))
     for a, b in zip(x, y, strict=True) if points else [(x[-1], y[-1])]:
-        above.append(_path(f"mark {item.role}", MARKS[item.role], f' transform="translate({_px(a, b)})"'))
+        above.append(path(f"mark {item.role}", MARKS[item.role], f' transform="translate({px(a, b)})"'))
     return below, "".join(above)
 
 
@@ -233,20 +218,20 @@ def strip(middle: float, low: float, high: float) -> str:
         return 66 + 58 * math.log(min(max(ratio, 1 / REACH), REACH)) / math.log(REACH)
 
     said = f"{number(middle)} times the claim" + (f", {number(low)} to {number(high)}" if low < high else ", exactly")
-    parts = ['<rect class="side" x="66" y="1" width="58" height="18"/>', _path("claim", "M66 1v18")]
+    parts = ['<rect class="side" x="66" y="1" width="58" height="18"/>', path("claim", "M66 1v18")]
     if low < high:
-        parts.append(_path("whisk", f"M{_px(at(low))} 10H{_px(at(high))}"))
+        parts.append(path("whisk", f"M{px(at(low))} 10H{px(at(high))}"))
     # The arrow of the middle is full, that of an end of the whisker open.
     if low < 1 / REACH <= middle:
-        parts.append(_path("whisk", "M12 6L8 10L12 14"))
+        parts.append(path("whisk", "M12 6L8 10L12 14"))
     if middle <= REACH < high:
-        parts.append(_path("whisk", "M120 6L124 10L120 14"))
+        parts.append(path("whisk", "M120 6L124 10L120 14"))
     if middle < 1 / REACH:
-        parts.append(_path("tipp", "M13 5L6 10L13 15z"))
+        parts.append(path("tipp", "M13 5L6 10L13 15z"))
     elif middle > REACH:
-        parts.append(_path("tipp", "M119 5L126 10L119 15z"))
+        parts.append(path("tipp", "M119 5L126 10L119 15z"))
     else:
-        parts.append(f'<circle class="tipp" cx="{_px(at(middle))}" cy="10" r="3.6"/>')
+        parts.append(f'<circle class="tipp" cx="{px(at(middle))}" cy="10" r="3.6"/>')
     return (
         f'<svg class="strip" viewBox="0 0 132 20" width="132" height="20" role="img" aria-label="{said}">'
         + "".join(parts)

@@ -118,6 +118,44 @@
     });
   }
 
+  // cells in rows and columns: heat maps, space-time diagrams
+  for (const svg of $$("[data-grid]")) {
+    const stops = $$(".stop", svg),
+      across = +svg.dataset.grid;
+    let i = -1;
+    const hide = () => {
+      if (i >= 0) stops[i].classList.remove("at");
+      i = -1;
+      tip.hidden = true;
+    };
+    const show = (k, byKey) => {
+      if (k === i) return;
+      hide();
+      i = k;
+      const stop = stops[i],
+        { x, y, width, height } = $(".hit", stop).getBBox();
+      stop.classList.add("at");
+      if (byKey) stop.scrollIntoView({ block: "nearest", inline: "nearest" });
+      tip.textContent = live.textContent = stop.dataset.long;
+      beside(svg, x + width / 2, y + height + 6);
+    };
+    svg.addEventListener("pointermove", (e) => {
+      const stop = e.target.closest(".stop");
+      if (stop) show(stops.indexOf(stop));
+      else hide();
+    });
+    svg.addEventListener("pointerleave", hide);
+    svg.addEventListener("blur", hide);
+    svg.addEventListener("keydown", (e) => {
+      const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across, ArrowUp: -across }[e.key],
+        k = { Home: 0, End: stops.length - 1 }[e.key] ?? (by && (i < 0 ? 0 : i + by));
+      if (k != null) {
+        e.preventDefault();
+        if (stops[k]) show(k, true);
+      } else if (e.key === "Escape") hide();
+    });
+  }
+
   // a figure on its own: styles are written into the copy, so it opens anywhere
   const props =
     "fill stroke stroke-width stroke-dasharray stroke-linejoin opacity font-family font-size font-weight paint-order".split(

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from quorate.experiments.claims import Judged
 from quorate.report.figure import Figure, strip
 from quorate.report.numbers import number
-from quorate.report.palette import text_file, variables
+from quorate.report.palette import chart_rules, text_file, variables
 from quorate.report.words import BRACKETS, VERDICTS, cell, counts, escape
 
 BUDGET = 400_000  # bytes of a page, files carried inside included
@@ -216,7 +216,7 @@ def page(
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <link rel="icon" href="data:,">
 <title>{escape(title)}</title>
-<style>{variables()}{text_file("chart.css")}{text_file("page.css")}</style>
+<style>{variables()}{chart_rules()}{text_file("page.css")}</style>
 </head>
 <body>
 <a class="skip" href="#verdict">Skip to the verdict</a>

@@ -1,13 +1,15 @@
 """The colours of a report by role, and the style of its charts.
 
 The least CIELAB distance between any two of the six series roles is 20. Text colours have a contrast of at least 4.5
-with the ground. `harm` is for attackers, lies and failed claims, nothing else.
+with the ground. `harm` is for attackers, lies and failed claims, nothing else. The cells of a heat map are `zero` or
+one of three steps of one blue; their numbers are `ink`, on the last step `onstep3`.
 """
 
 import re
 from importlib.resources import files
 
 SERIES_ROLES = ("s1", "s2", "s3", "s4", "s5", "harm")
+CHARTS = ("chart.css", "spacetime.css", "heat.css")
 TEXT_ROLES = ("ink", "ink2", "accent", "ok", "mid", *SERIES_ROLES)
 
 LIGHT = {
@@ -26,6 +28,11 @@ LIGHT = {
     "harm": "#d23f0c",
     "ok": "#0b6b4f",
     "mid": "#8a5a00",
+    "zero": "#eceff3",
+    "step1": "#c3d7fb",
+    "step2": "#7fa9f3",
+    "step3": "#0a3fa8",
+    "onstep3": "#ffffff",
 }
 DARK = {
     "bg": "#0f1216",
@@ -43,6 +50,11 @@ DARK = {
     "harm": "#ff6a45",
     "ok": "#4fd3a6",
     "mid": "#f0bf5a",
+    "zero": "#1c2128",
+    "step1": "#1d3867",
+    "step2": "#3561ad",
+    "step3": "#9dc0ff",
+    "onstep3": "#0b1220",
 }
 SANS = 'Inter, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
@@ -50,6 +62,11 @@ SANS = 'Inter, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", A
 def text_file(name: str) -> str:
     """A style or script file that belongs to this package."""
     return (files("quorate.report") / name).read_text(encoding="utf-8")
+
+
+def chart_rules() -> str:
+    """The style of every kind of figure, with the colours as variables."""
+    return "".join(map(text_file, CHARTS))
 
 
 def variables() -> str:
@@ -64,11 +81,9 @@ def variables() -> str:
 
 
 def chart_style() -> str:
-    """The rules of chart.css with the light colours written in, for an SVG that stands alone.
+    """The rules of all figures with the light colours written in, for an SVG that stands alone.
 
     >>> "var(" in chart_style(), LIGHT["harm"] in chart_style()
     (False, True)
     """
-    return re.sub(
-        r"var\(--(\w+)\)", lambda match: SANS if match[1] == "sans" else LIGHT[match[1]], text_file("chart.css")
-    )
+    return re.sub(r"var\(--(\w+)\)", lambda match: SANS if match[1] == "sans" else LIGHT[match[1]], chart_rules())

@@ -125,16 +125,31 @@ class Terminal:
             rows.append([(claim.words, ""), (measured.text, ""), (shown, style)])
         self._ruled(("source says", "we measured", "holds?"), rows, [False] * 3)
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Rows under named columns. Numbers are written by `number` and stand to the right, None is a dash."""
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> None:
+        """Rows under named columns. Numbers are written by `number` and stand to the right, as do the columns in
+        `right`; None is a dash."""
         if self.quiet:
             return
-        right = [
-            any(isinstance(row[j], Number) for row in rows) and not any(isinstance(row[j], str | bool) for row in rows)
+        aligned = [
+            j in right
+            or (
+                any(isinstance(row[j], Number) for row in rows)
+                and not any(isinstance(row[j], str | bool) for row in rows)
+            )
             for j in range(len(columns))
         ]
+        self._ruled(columns, [[(cell(value), "") for value in row] for row in rows], aligned)
 
-        self._ruled(columns, [[(cell(value), "") for value in row] for row in rows], right)
+    def findings(self, rows: Sequence[tuple[bool, str, str]]) -> None:
+        """Properties: whether each holds, in words, and how often or against what."""
+        if self.quiet:
+            return
+        self._gap()
+        width = max(len(words) for _, words, _ in rows)
+        for holds, words, more in rows:
+            sign, _, _, ascii_word, _, style = VERDICTS["holds" if holds else "does not hold"]
+            shown = ascii_word.ljust(3) if self.plain else sign
+            self._print((shown, style), (f" {words.ljust(width)}   {more}", ""))
 
     def _ruled(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]], right: Sequence[bool]) -> None:
         from rich.cells import cell_len

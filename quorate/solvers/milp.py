@@ -75,7 +75,7 @@ def _linear(errors: Float64[np.ndarray, "D N"], ratio: float, nodes: int) -> tup
     points, devices = errors.shape
     column = np.ones((points, 1))
     rows = np.block([[errors, -column], [-errors, -column], [np.ones((1, devices)), np.zeros((1, 1))]])
-    with _quiet_library():
+    with quiet_library():
         result = milp(
             np.append(np.full(devices, -ratio), 1.0),
             integrality=np.append(np.ones(devices), 0),
@@ -90,7 +90,7 @@ def _linear(errors: Float64[np.ndarray, "D N"], ratio: float, nodes: int) -> tup
 
 
 @contextmanager
-def _quiet_library() -> Iterator[None]:
+def quiet_library() -> Iterator[None]:
     """HiGHS writes stray lines to the process's standard output, whatever it is told; they are dropped meanwhile."""
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     try:

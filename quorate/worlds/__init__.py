@@ -8,6 +8,7 @@ from quorate.worlds.bar import Bar
 from quorate.worlds.braess import Braess
 from quorate.worlds.gaussian_squeeze import GaussianSqueeze
 from quorate.worlds.imperfect_devices import ImperfectDevices, draw
+from quorate.worlds.sensors import Sensors
 from quorate.worlds.servers import Servers
 
 WORLDS: dict[str, World] = {
@@ -18,4 +19,5 @@ WORLDS: dict[str, World] = {
     "braess": Braess(num_agents=12),
     "braess_link": Braess(num_agents=12, link=True),
     "servers": Servers(num_agents=12, base=[1.0, 0.5, 2.0], speed=[1.0, 2.0, 4.0]),
+    "sensors": Sensors(signal=np.arange(6.0), seen=np.eye(6, 12), noise=0.1, low=-0.5, width=1.0, bins=6),
 }

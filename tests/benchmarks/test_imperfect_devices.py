@@ -1,23 +1,19 @@
 """The benchmark of imperfect devices runs, and what it compares does the same thing."""
 
-import importlib.util
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-FILE = Path(__file__).parents[2] / "benchmarks" / "imperfect_devices.py"
+from tests.benchmarks.loading import benchmark
+
 NUM_AGENTS, TICKS, SEEDS = 24, 100, 250
 
 
 @pytest.fixture(scope="module")
 def bench():
-    spec = importlib.util.spec_from_file_location("benchmark_imperfect_devices", FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("imperfect_devices")
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from quorate.core import (
     Learner,
     Monitor,
     Scenario,
+    Silent,
     Utility,
     static,
     swept,
@@ -83,7 +84,7 @@ def test_monitor(part):
     testing.check_monitor(part)
 
 
-@rows(PROTOCOLS | {"show": Show()})
+@rows({name: entry.example for name, entry in PROTOCOLS.items()} | {"silent": Silent(), "show": Show()})
 def test_protocol(part):
     testing.check_protocol(part, jnp.array([1, 0, 1, 1, 0], jnp.int32))
 

@@ -13,6 +13,8 @@ from quorate.experiments.study import Study
 from quorate.measure.intervals import bootstrap, clopper_pearson, ratio
 from quorate.recipes.imperfect_devices.cells import Cell, Played, play
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 STUDY = Study(seed=0)
 
 

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from quorate.report.palette import DARK, LIGHT, SERIES_ROLES, TEXT_ROLES, chart_style, text_file, variables
+from quorate.report.palette import DARK, LIGHT, SERIES_ROLES, TEXT_ROLES, chart_rules, chart_style, text_file, variables
 
 THEMES = {"light": LIGHT, "dark": DARK}
 
@@ -53,7 +53,7 @@ def test_series_can_be_told_apart(theme):
 
 def test_every_colour_that_is_used_is_defined():
     assert LIGHT.keys() == DARK.keys()
-    used = set(re.findall(r"var\(--(\w+)\)", text_file("page.css") + text_file("chart.css")))
+    used = set(re.findall(r"var\(--(\w+)\)", text_file("page.css") + chart_rules()))
     assert used <= LIGHT.keys() | {"sans"}
     assert all(f"--{role}:{colour};" in variables() for palette in (LIGHT, DARK) for role, colour in palette.items())
     assert "var(" not in chart_style()

@@ -9,6 +9,8 @@ import pytest
 from quorate.errors import Refusal
 from quorate.solvers.local_search import LocalSearch, RandomSearch
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 
 def over_configurations(solver, devices: int, configurations: int = 20, runs: int = 25) -> tuple[float, float]:
     """Mean error over fresh N(0, 1) devices after 200 steps, and its standard error over configurations."""

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+from quorate.arguments import Choice, Count, Counts, File, Share
 from quorate.errors import Refusal
-from quorate.experiments.arguments import Choice, Count, Counts, File, Share
 from quorate.experiments.outcome import Outcome
 from quorate.experiments.study import Study
 from quorate.faults.failing import MANNERS
