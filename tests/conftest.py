@@ -47,3 +47,15 @@ def optimised() -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", False)
     yield
     jax.config.update("jax_disable_most_optimizations", usual)
+
+
+MAPS = Path("/proc/self/maps")  # where the system tells; each compiled program holds several of 65530 maps
+MANY_MAPS = 20_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def room_for_programs() -> Iterator[None]:
+    """Forgets compiled programs after a module when there are very many: XLA aborts when it cannot map one more."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MANY_MAPS:
+        jax.clear_caches()
