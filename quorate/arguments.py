@@ -9,6 +9,7 @@ import inspect
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,7 @@ class Argument(typing.NamedTuple):
         return self.default if given is None else self.kind(self.flag, given)
 
 
+@cache
 def of(function: Callable) -> list[Argument]:
     """The annotated keywords of a recipe's `main`, in order."""
     hints = typing.get_type_hints(function, include_extras=True)
