@@ -108,10 +108,12 @@ class Story:
     def verdict(self) -> str:
         """One sentence, for `--quiet` and the head of the page."""
         found, name = self.found, self.found.name.replace("_", " ")
-        if found.holds and self.safety is None:
-            return f"The {name} holds: every promise is kept, whatever {_liars(found.fleet.liars, 'send')}."
+        if found.holds and not found.fleet.liars:
+            return f"The {name} holds; there is no liar."
+        if found.holds and (self.safety is None or not self.safety.worst):
+            return f"The {name} holds, whatever {_liars(found.fleet.liars, 'can say')}."
         if found.holds:
-            often = f"in at most {number(self.safety.worst)} of runs" if self.safety.worst else "never"
+            often = f"in at most {number(self.safety.worst)} of runs"
             return f"The {name} holds: {_liars(found.fleet.liars, 'can break it')} {often}."
         broken = next((f for f in found.findings if not f.holds), None)
         if broken is None:
