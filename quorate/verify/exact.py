@@ -53,6 +53,14 @@ class Move(NamedTuple):
     groups: tuple[tuple[int, int, tuple[int, ...], tuple[int, ...]], ...]  # (class, count, lies, classes after)
 
 
+def by_willing(proposed: np.ndarray, chances: Sequence[Fraction], honest: int) -> list[Fraction]:
+    """The largest chance among the starts [starts, values] in which 0, 1, .. honest nodes propose the last value."""
+    most = [Fraction(0)] * (honest + 1)
+    for counts, chance in zip(proposed, chances, strict=True):
+        most[int(counts[-1])] = max(most[int(counts[-1])], chance)
+    return most
+
+
 class Game(NamedTuple):
     """A protocol against `fleet.liars` attackers, its positions and answers. `proposed[i]` counts the nodes that
     propose each value at start i."""
@@ -77,10 +85,7 @@ class Game(NamedTuple):
 
     def worst(self, index: int) -> list[Fraction]:
         """The answer for property `index`, by how many nodes propose the last value: the worst start of each."""
-        most: list[Fraction] = [Fraction(0)] * (self.fleet.honest + 1)
-        for proposed, value in zip(self.proposed, self.answers[index].chances, strict=True):
-            most[int(proposed[-1])] = max(most[int(proposed[-1])], value)
-        return most
+        return by_willing(self.proposed, self.answers[index].chances, self.fleet.honest)
 
 
 def solve(

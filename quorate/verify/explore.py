@@ -14,7 +14,7 @@ from quorate.core import Fleet, Property, Protocol, TallyProtocol
 from quorate.core.property import SOMETIMES
 from quorate.errors import Refusal
 from quorate.verify import reading, tabulate
-from quorate.verify.exact import Answer, Budget, Layer
+from quorate.verify.exact import Answer, Budget, Layer, by_willing
 from quorate.verify.play import Message, Telling
 from quorate.verify.strategy import Seats
 
@@ -90,10 +90,7 @@ class Explored(NamedTuple):
 
     def worst(self, index: int) -> list[Fraction]:
         """The answer for property `index`, by how many nodes propose the last value: the worst start of each."""
-        most: list[Fraction] = [Fraction(0)] * (self.fleet.honest + 1)
-        for proposed, value in zip(self.proposed, self.answers[index].chances, strict=True):
-            most[int(proposed[-1])] = max(most[int(proposed[-1])], value)
-        return most
+        return by_willing(self.proposed, self.answers[index].chances, self.fleet.honest)
 
     # ------------------------------------------------------------------------ as `strategy.Board` asks
 
