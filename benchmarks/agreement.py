@@ -20,7 +20,7 @@ from jax import lax
 from timing import cpu, in_turn, machine, pinned, verdict
 
 from quorate import comms, random
-from quorate.core import Fault, Fleet, NoFault
+from quorate.core import Fault, Roster, NoFault
 from quorate.faults.counting import AllYes, DropAtRound, RandomYes
 from quorate.numerics.push import push
 from quorate.protocols import PROTOCOLS
@@ -136,7 +136,7 @@ N, K, T = 16, 8, 3
 def counted(episodes: int) -> Contender:
     """The optimal attack in count form (`quorate.verify.episodes`), ten rounds."""
     entry = PROTOCOLS["hidden_stop_vote"]
-    game = solve(entry.make(n=N, k=K, t=T, max_rounds=ROUNDS), Fleet(N, T), entry.values, entry.properties)
+    game = solve(entry.make(n=N, k=K, t=T, max_rounds=ROUNDS), Roster(N, T), entry.values, entry.properties)
     told = tables(game, optimal(game))
     return lambda seed: float(play(jax.random.key(seed), told, jnp.int32(K + 1), episodes)) / episodes
 
@@ -202,7 +202,7 @@ def exact_tables(n: int) -> int:
     entry, solved = PROTOCOLS["hidden_stop_vote"], 0
     for t in range(1, n + 1):
         for k in range(1, n + 1):
-            solve(entry.make(n=n, k=k, t=t), Fleet(n, t), entry.values, entry.properties[:2])
+            solve(entry.make(n=n, k=k, t=t), Roster(n, t), entry.values, entry.properties[:2])
             solved += 1
     return solved
 

@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "run": "quorate.front",
+    "compare": "quorate.front",
     "Result": "quorate.front",
     "RECIPES": "quorate.recipes",
     "Scenario": "quorate.core",
@@ -24,6 +25,7 @@ _HOME = {
     "FAULTS": "quorate.faults",
     "MONITORS": "quorate.monitors",
     "PROTOCOLS": "quorate.protocols",
+    "MECHANISMS": "quorate.protocols.mechanisms",
     "DEVICE_SOLVERS": "quorate.solvers",
 }
 __all__ = ["__version__", *_HOME]

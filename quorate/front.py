@@ -4,7 +4,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from quorate.experiments.claims import Claim, Judged, Measured
 from quorate.experiments.outcome import Outcome, Rows
 from quorate.experiments.store import Folder, plain, provenance, table
 from quorate.experiments.study import Nobody, Study
+from quorate.recipes import QUESTIONS
 from quorate.recipes import recipe as recipe_module
 
 RESULT = "result.json"
@@ -43,6 +44,7 @@ class Result:
     folder: Path | None = None
     figures: tuple[Any, ...] = field(default=(), repr=False)
     files: dict[str, str] = field(default_factory=dict, repr=False)
+    replay: Any = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         return f"Result({self.recipe}, seed {self.seed}, {len(self.rows)} rows: {self.verdict})"
@@ -76,6 +78,7 @@ class Result:
             command=self.command,
             files={name: (_kind(name), content) for name, content in self._csv().items()},
             warnings=self.warnings,
+            replay=self.replay,
         )
 
     def _csv(self) -> dict[str, str]:
@@ -118,6 +121,7 @@ class Result:
             whole |= {"summary": [columns, [[plain(value) for value in line] for line in lines]]}
             whole |= {"figures": [figure._asdict() for figure in self.figures], "files": self.files}
             whole |= {"made": self.made, "setting": self.setting}
+            whole |= {"replay": None if self.replay is None else list(self.replay)}
         return whole
 
     def save(self, folder: str | Path) -> Path:
@@ -179,7 +183,8 @@ def run(
     asked = arguing.converted(declared, arguments, flags)
     seed = arguing.Count("seeds", least=0)("--seed", seed)
     command = _command(recipe, declared, asked, seed)
-    folder = None if out is None else Folder(Path(out), recipe, asked, seed)
+    files = module.data(**asked) if hasattr(module, "data") else {}
+    folder = None if out is None else Folder(Path(out), recipe, asked | files, seed)
     if folder is not None and folder.finished and not again:
         result = _read_back(module, folder, asked, seed)
         if terminal is not None:
@@ -192,6 +197,36 @@ def run(
     finally:
         if folder is not None:
             folder.release()
+
+
+def compare(
+    fleet: str | Path,
+    *,
+    mechanisms: str | Iterable[str] | None = None,
+    conditions: str | Iterable[str] | None = None,
+    seeds: int | None = None,
+    **more: Any,
+) -> Result:
+    """Which coordination mechanism holds for the fleet that a file describes (docs/fleet_file.md).
+
+    fleet        the file, TOML
+    mechanisms   names of `quorate.MECHANISMS`, a list or text with commas; those of the file unless told
+    conditions   of calm, described, loss_0.1, loss_0.3, loss_0.5, crash, partition, attack, growth; all unless told
+    seeds        draws of each cell, the same for every mechanism; as the file says unless told
+    more         seed, out, again, terminal: those of `run`
+
+    The result's `rows` hold a row for each mechanism and condition (`served_mean`, `served_se`, `upper_bound`,
+    `messages_per_agent_tick`, ...), `verdict` the recommendation. Cost O(agents x options x ticks) a draw.
+
+    Errors: `Refusal` that lists every mistake of the file with its line, and fleets that cannot serve anything.
+    """
+    asked = {"mechanisms": mechanisms, "conditions": conditions}
+    texts = {
+        name: ",".join(value) if value is not None and not isinstance(value, str) else value
+        for name, value in asked.items()
+    }
+    given = {name: value for name, value in {**texts, "seeds": seeds}.items() if value is not None}
+    return run("compare", fleet=fleet, **given, **more)
 
 
 def _computed(
@@ -208,9 +243,10 @@ def _computed(
     began, setting = time.monotonic(), module.setting(**asked)
     with ExitStack() as stack:
 
-        def begin() -> None:
+        def begin(note: str) -> None:
             study.ready()
             terminal.header(recipe, f"seed {seed}, {setting}")
+            terminal.announce(note)
 
         reporter = Nobody() if terminal is None else _Stages(terminal, stack, begin)
         study = _Prepared(seed, folder, reporter, again)
@@ -233,6 +269,7 @@ def _computed(
         folder=None if folder is None else folder.path,
         figures=outcome.figures,
         files=outcome.files,
+        replay=outcome.replay,
     )
     if folder is not None:
         study.ready()
@@ -263,13 +300,17 @@ class _Prepared(Study):
 
 class _Stages:
     """A study's reporter on a terminal: the stages are opened, after `begin`, when they are known and closed with the
-    run."""
+    run. What is noted before that is said first."""
 
-    def __init__(self, terminal: Any, stack: ExitStack, begin: Callable[[], None]):
+    def __init__(self, terminal: Any, stack: ExitStack, begin: Callable[[str], None]):
         self.terminal, self.stack, self.begin, self.progress = terminal, stack, begin, None
+        self.noted = ""
+
+    def note(self, text: str) -> None:
+        self.noted = text
 
     def stages(self, names: list[str]) -> None:
-        self.begin()
+        self.begin(self.noted)
         shown: AbstractContextManager = self.terminal.stages(names)
         self.progress = self.stack.enter_context(shown)
 
@@ -313,15 +354,17 @@ def judged_as(claim: Claim, measured: Measured) -> Judged:
 
 
 def _command(recipe: str, declared: list[arguing.Argument], asked: dict[str, Any], seed: int) -> str:
-    words = ["quorate", "run", recipe]
+    entry = QUESTIONS[recipe]
+    words = ["quorate", *(entry.command or ("run", recipe)), *(str(asked[name]) for name in entry.positional)]
     for argument in declared:
-        if asked[argument.name] != argument.default:
+        if argument.name not in entry.positional and asked[argument.name] != argument.default:
             words += [argument.flag, str(arguing.written(asked[argument.name]))]
     return shlex.join([*words, "--seed", str(seed)])
 
 
 def _read_back(module: Any, folder: Folder, asked: dict[str, Any], seed: int) -> Result:
     from quorate.report.figure import Figure
+    from quorate.report.replay import Player
 
     try:
         stored = json.loads((folder.path / RESULT).read_text(encoding="utf-8"))
@@ -348,6 +391,7 @@ def _read_back(module: Any, folder: Folder, asked: dict[str, Any], seed: int) ->
             folder=folder.path,
             figures=tuple(Figure(**figure) for figure in stored["figures"]),
             files=stored["files"],
+            replay=None if stored["replay"] is None else Player(*stored["replay"]),
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         raise Refusal(

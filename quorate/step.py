@@ -7,10 +7,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, PyTree
+from jaxtyping import Array, Bool, Int, PyTree
 
 from quorate import comms
-from quorate.core import Carry, Key, Mind, Progress, Scenario, Step, World
+from quorate.core import Carry, Fault, Key, Mind, Progress, Scenario, Step, World
 from quorate.errors import unknown
 
 # Each stage draws from its own branch of the tick's key, so adding a part moves nobody else's noise.
@@ -19,19 +19,30 @@ OBSERVE, TALK, ACT, COMMIT, FAULT, WORLD, MONITOR = range(7)
 RESET, COIN, INIT, LEARN = range(2**31, 2**31 + 4)
 
 
+def attending(world: World, state: PyTree, fault: Fault, fault_state: PyTree) -> Bool[Array, " N"] | None:
+    """Who is there and not down; None where nobody can be away."""
+    down = fault.down(fault_state)
+    if type(world).present is World.present:
+        return None if down is None else ~down
+    return world.present(state) if down is None else world.present(state) & ~down
+
+
 def begin(key: Key, scenario: Scenario, mind: Mind) -> Carry:
     """A fresh episode: world, memories, protocols, fault and monitor as they are before the first tick."""
     world, n = scenario.world, scenario.world.num_agents
     keys = [jax.random.fold_in(jax.random.fold_in(key, RESET), index) for index in range(6)]
     talk = scenario.learner.speaker(mind) or scenario.talk
+    state, broken = world.reset(keys[0]), scenario.fault.reset(keys[4], n)
+    here = attending(world, state, scenario.fault, broken)
     return Carry(
         age=jnp.int32(0),
-        world=world.reset(keys[0]),
+        world=state,
         memory=scenario.learner.recall(keys[1], scenario),
         talk=comms.boot(keys[2], talk, n),
         commit=comms.boot(keys[3], scenario.commit, n),
-        fault=scenario.fault.reset(keys[4], n),
+        fault=broken,
         monitor=scenario.monitor.reset(keys[5], n),
+        here=() if here is None else here,
     )
 
 
@@ -46,6 +57,8 @@ def tick(key: Key, t: Int[Array, ""], scenario: Scenario, mind: Mind, carry: Car
     def converse(index, protocol, lasting, proposal, fault_state):
         links = world.links(carry.world) or scenario.topology
         coin = jax.random.fold_in(jax.random.fold_in(key, COIN), t)  # the coin's own root: no stage key leads to it
+        if here is not None:
+            lasting = comms.rebooted(stage(index, 1), protocol, lasting, here & ~carry.here)
         return comms.converse(
             stage(index),
             jax.random.fold_in(coin, index),
@@ -57,6 +70,8 @@ def tick(key: Key, t: Int[Array, ""], scenario: Scenario, mind: Mind, carry: Car
             fault_state,
             trusted,
             n,
+            t,
+            here,
         )
 
     n = world.num_agents
@@ -65,6 +80,7 @@ def tick(key: Key, t: Int[Array, ""], scenario: Scenario, mind: Mind, carry: Car
         live &= carry.age < scenario.limit
 
     state = fault.update(stage(FAULT), carry.fault, t)
+    here = attending(world, carry.world, fault, state)
     trusted = monitor.trusted(carry.monitor)
     state, raw = fault.on_observe(stage(FAULT, 1), state, world.observe(stage(OBSERVE), carry.world))
     talked = converse(TALK, learner.speaker(mind) or scenario.talk, carry.talk, raw, state)
@@ -73,6 +89,8 @@ def tick(key: Key, t: Int[Array, ""], scenario: Scenario, mind: Mind, carry: Car
     agreed = converse(COMMIT, scenario.commit, carry.commit, intent, talked.fault)
     idle = world.idle(carry.world)
     allowed = monitor.gate(stage(MONITOR), carry.monitor, obs, agreed.decision, idle)
+    if here is not None:
+        allowed = jax.tree.map(lambda act, rest: jnp.where(comms.like(here, act), act, rest), allowed, idle)
     state, actions = fault.on_act(stage(FAULT, 2), agreed.fault, allowed, idle)
     after = world.step(stage(WORLD), carry.world, actions)
     score = world.score(carry.world, actions, after)
@@ -87,7 +105,8 @@ def tick(key: Key, t: Int[Array, ""], scenario: Scenario, mind: Mind, carry: Car
         traffic=jax.tree.map(jnp.add, talked.traffic, agreed.traffic),
     )  # fmt: skip
     watching, verdict = monitor.watch(stage(MONITOR, 1), carry.monitor, step)
-    carry = Carry(carry.age + 1, after, memory, talked.lasting, agreed.lasting, state, watching)
+    there = () if here is None else here
+    carry = Carry(carry.age + 1, after, memory, talked.lasting, agreed.lasting, state, watching, there)
     return carry, step._replace(verdict=verdict)
 
 

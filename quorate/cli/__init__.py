@@ -14,6 +14,7 @@ from quorate.errors import Refusal, unknown
 COMMANDS = {  # where each lives; nothing is imported before it is asked for
     "list": "quorate.cli.parts",
     "run": "quorate.cli.run",
+    "compare": "quorate.cli.compare",
     "verify": "quorate.cli.verify",
     "attack": "quorate.cli.attack",
     "live": "quorate.cli.live",
@@ -23,6 +24,7 @@ faults and attack
 
   quorate list [FAMILY]      recipes, or the parts of a family
   quorate run RECIPE         run a recipe
+  quorate compare FLEET.toml which mechanism holds for a fleet?
   quorate verify PROTOCOL    how often can liars break it? exactly if possible
   quorate attack PROTOCOL    let an attacker search or learn
   quorate live PROTOCOL      its nodes as real processes, replayed afterwards
@@ -79,7 +81,8 @@ def _guarded(words: list[str]) -> int:
         terminal.error(str(refusal))
         return BAD_INPUT
     except KeyboardInterrupt:
-        kept = "; what was finished is kept, the same command goes on from there" if words[0] == "run" else ""
+        resumes = words[0] in ("run", "compare")
+        kept = "; what was finished is kept, the same command goes on from there" if resumes else ""
         terminal.error("interrupted" + kept)
         return INTERRUPTED
     except OSError as problem:

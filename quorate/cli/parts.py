@@ -14,6 +14,7 @@ FAMILIES = {
     "faults": ("quorate.faults", "FAULTS"),
     "monitors": ("quorate.monitors", "MONITORS"),
     "protocols": ("quorate.protocols", "PROTOCOLS"),
+    "mechanisms": ("quorate.protocols.mechanisms", "MECHANISMS"),
     "solvers": ("quorate.solvers", "DEVICE_SOLVERS"),
     "optima": ("quorate.solvers", "OPTIMA"),
 }

@@ -26,12 +26,17 @@ def main(rest: list[str], terminal: Any) -> int:
         raise unknown("recipe", rest[0], RECIPES)
     module = recipe(rest[0])
     common, given = options(f"run {rest[0]}", module.main, rest[1:], own={"out": OUT, "again": AGAIN})
+    return ran(rest[0], module, common, given, terminal)
+
+
+def ran(name: str, module: Any, common: dict[str, Any], given: dict[str, Any], terminal: Any) -> int:
+    """Runs what was asked for and prints it; the exit code."""
     from quorate.front import run
 
     if common["json"]:
         terminal.quiet = True
     result = run(
-        rest[0], seed=common["seed"], out=common["out"], again=common["again"], terminal=terminal, flags=True, **given
+        name, seed=common["seed"], out=common["out"], again=common["again"], terminal=terminal, flags=True, **given
     )
     for warning in result.warnings:
         terminal.warning(warning)
@@ -48,7 +53,7 @@ def main(rest: list[str], terminal: Any) -> int:
     terminal.prose(result.lede)
     if not terminal.quiet and not result.claims and module.CLAIMS:
         terminal.note(
-            f"{len(module.CLAIMS)} claims are not judged at these arguments; quorate run {rest[0]} judges them"
+            f"{len(module.CLAIMS)} claims are not judged at these arguments; quorate run {result.recipe} judges them"
         )
     terminal.paths(
         {

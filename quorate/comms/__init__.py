@@ -5,12 +5,15 @@ inboxes on neighbour lists.
     sums.py          `tally`: everybody's mail as one sum, O(N) a round
     inboxes.py       `exchange`: an inbox for each on neighbour lists, O(N K) a round
     edges.py         `gather`: sums over neighbours on an edge list, O(E) a round
+    board.py         `meet`: places where many post and from which many read, O(N (P + W) + M) a round
     channel.py       what lies between: the interface of loss, delay and of faults in a row
     graphs.py        who hears whom: ring, grid, tree, random graphs, graphs of your own
 """
 
-from quorate.comms.channel import Channel, Sums
-from quorate.comms.conversation import LIES, Talked, boot, converse, node_keys
+from quorate.comms import board
+from quorate.comms.board import Meeting
+from quorate.comms.channel import Channel, Sums, like
+from quorate.comms.conversation import LIES, Talked, boot, converse, node_keys, rebooted
 from quorate.comms.edges import Edges, gather, to_edges, to_neighbours
 from quorate.comms.graphs import (
     complete,
@@ -25,7 +28,7 @@ from quorate.comms.graphs import (
 )
 from quorate.comms.inboxes import exchange, with_extras
 from quorate.comms.sums import tally
-from quorate.core import Inbox, Neighbours
+from quorate.core import Inbox, Neighbours, News
 from quorate.numerics.choose import first
 
 __all__ = [
@@ -33,10 +36,13 @@ __all__ = [
     "Channel",
     "Edges",
     "Inbox",
+    "Meeting",
     "Neighbours",
+    "News",
     "Sums",
     "Talked",
     "boot",
+    "board",
     "complete",
     "converse",
     "exchange",
@@ -46,7 +52,9 @@ __all__ = [
     "gather",
     "grid",
     "k_regular",
+    "like",
     "node_keys",
+    "rebooted",
     "ring",
     "scale_free",
     "small_world",

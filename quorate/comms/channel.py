@@ -1,6 +1,7 @@
 """What lies between sender and receiver: the interface of faults that lose, delay or hold back mail, on every route."""
 
 import abc
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -102,9 +103,9 @@ def like(mask: Array, leaf: Array) -> Array:
     return mask.reshape(mask.shape + (1,) * (leaf.ndim - mask.ndim))
 
 
-def size(sent: PyTree) -> int:
-    """Bytes of one message."""
-    return sum(leaf.dtype.itemsize * (leaf.size // leaf.shape[0]) for leaf in jax.tree.leaves(sent))
+def size(sent: PyTree, axes: int = 1) -> int:
+    """Bytes of one message, where the first `axes` axes count messages."""
+    return sum(leaf.dtype.itemsize * math.prod(leaf.shape[axes:]) for leaf in jax.tree.leaves(sent))
 
 
 def bill(offered: Array, heard: Array, sent: PyTree, speaks: Bool[Array, " N"]) -> Traffic:
@@ -113,7 +114,7 @@ def bill(offered: Array, heard: Array, sent: PyTree, speaks: Bool[Array, " N"]) 
     some = jnp.any(speaks)
     zero = jnp.float32(0)
     offered, heard = jnp.where(some, offered, zero), jnp.where(some, heard, zero)
-    return Traffic(offered, heard, heard * size(sent), some.astype(jnp.int32))
+    return Traffic(offered, heard, heard * size(sent), some.astype(jnp.int32), zero)
 
 
 def with_own(total: PyTree, sent: PyTree, missing: Bool[Array, " N"]) -> PyTree:

@@ -7,15 +7,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
-from quorate.comms.channel import closed, fits_edges, opened
+from quorate.comms.board import Meeting, meet
+from quorate.comms.channel import closed, fits_edges, like, opened
 from quorate.comms.edges import Edges, gather
 from quorate.comms.graphs import complete
 from quorate.comms.inboxes import exchange, with_extras
 from quorate.comms.sums import tally
-from quorate.core import BoardProtocol, Fault, Key, Neighbours, Protocol, State, TallyProtocol, Traffic
+from quorate.core import BoardProtocol, Fault, Key, Neighbours, News, Protocol, State, TallyProtocol, Traffic
 from quorate.errors import Refusal
 
-LIES = 2**31  # the fault's branch of a conversation's key: no round has this number
+LIES, PLACES = 2**31, 2**31 + 1  # branches of a conversation's key for faults and places: no round has these numbers
 UNROLLED = 4  # rounds that are written out one after the other; more become a loop, which compiles once for all of them
 
 
@@ -36,7 +37,22 @@ def node_keys(key: Key, num_agents: int) -> Array:
 
 
 def boot(key: Key, protocol: Protocol, num_agents: int) -> State:
-    return jax.vmap(protocol.boot)(node_keys(key, num_agents), jnp.arange(num_agents))
+    """What lasts from tick to tick, before the first: of every node, and of every place where there are places."""
+    nodes = jax.vmap(protocol.boot)(node_keys(key, num_agents), jnp.arange(num_agents))
+    if not isinstance(protocol, BoardProtocol):
+        return nodes
+    place = jnp.arange(protocol.places)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key, PLACES), place)
+    return Meeting(nodes, jax.vmap(protocol.open)(keys, place))
+
+
+def rebooted(key: Key, protocol: Protocol, lasting: State, back: Bool[Array, " N"]) -> State:
+    """`lasting` with fresh states for the nodes that are `back`: what they had agreed is forgotten. Places are not."""
+    fresh = boot(key, protocol, back.shape[0])
+    board = isinstance(protocol, BoardProtocol)
+    new, old = (fresh.nodes, lasting.nodes) if board else (fresh, lasting)
+    nodes = jax.tree.map(lambda one, other: jnp.where(like(back, one), one, other), new, old)
+    return lasting._replace(nodes=nodes) if board else nodes
 
 
 def converse(
@@ -50,9 +66,12 @@ def converse(
     fault_state: State,
     trusted: Bool[Array, " N_and_extras"] | None,
     num_agents: int,
+    t: int | Int[Array, ""] = 0,
+    here: Bool[Array, " N"] | None = None,
 ) -> Talked:
     """One tick of `protocol` among all. Without links everybody hears everybody. Cost per round O(N) by tally, O(N K)
-    on neighbour lists, O(E) on an edge list. Talkers from outside are heard by everybody on every graph.
+    on neighbour lists, O(E) on an edge list, O(N (P + W) + M) on a board. Talkers from outside are heard by everybody
+    on every graph. Who is not `here` neither speaks nor hears, and the places it keeps are frozen.
 
     Keys: nodes fold in the round and then `me`; the fault's key is derived apart, so adding an attacker moves
     nobody's noise; the coin of a round comes from `coin_key` and is drawn after the round's mail is closed.
@@ -61,19 +80,20 @@ def converse(
     the rounds that are left are run but not billed, nor what liars say in them.
     """
     if isinstance(protocol, BoardProtocol):
-        name = type(protocol).__name__
-        raise Refusal(f"{name} posts to places; this version carries tallies and neighbour lists only")
+        return _on_board(key, coin_key, protocol, lasting, proposal, fault, fault_state, trusted, num_agents, t, here)
     carry = _route(protocol, links, fault, num_agents)
     keys = node_keys(jax.random.fold_in(key, 0), num_agents)
     ballot = jax.vmap(protocol.propose, axis_size=num_agents)(keys, lasting, proposal)
     zero, heard_by_round = jnp.float32(0), ()
-    traffic = Traffic(zero, zero, zero, jnp.int32(0))
+    traffic = Traffic(zero, zero, zero, jnp.int32(0), zero)
 
     def one_round(state: tuple, index: int | Array) -> tuple[tuple, PyTree]:
         ballot, fault_state, traffic = state
         keys = node_keys(jax.random.fold_in(key, index + 1), num_agents)
         lie_key = jax.random.fold_in(jax.random.fold_in(key, LIES), index)
         sent, speaks = jax.vmap(protocol.send)(ballot), jax.vmap(protocol.speaks)(ballot)
+        if here is not None:
+            speaks &= here
         coin = jax.random.bits(jax.random.fold_in(coin_key, index), dtype=jnp.uint32)
         round_ = jnp.asarray(index, jnp.int32)
         fault_state, mail, bill = carry(
@@ -101,6 +121,45 @@ def converse(
         fault_state = closed(fault, fault_state)
     decision, lasting = jax.vmap(protocol.decide, axis_size=num_agents)(ballot)
     return Talked(decision, lasting, fault_state, heard_by_round, traffic)
+
+
+def _on_board(
+    key: Key,
+    coin_key: Key,
+    protocol: BoardProtocol,
+    lasting: Meeting,
+    proposal: PyTree,
+    fault: Fault,
+    fault_state: State,
+    trusted: Bool[Array, " N_and_extras"] | None,
+    num_agents: int,
+    t: int | Int[Array, ""],
+    here: Bool[Array, " N"] | None,
+) -> Talked:
+    """`converse` for protocols that meet at places. More than one round is a loop, which compiles once."""
+    if protocol.places < 1:
+        raise Refusal(f"{type(protocol).__name__} has {protocol.places} places; a board needs at least one")
+    t, zero = jnp.asarray(t, jnp.int32), jnp.float32(0)
+    keys = node_keys(jax.random.fold_in(key, 0), num_agents)
+    ballot = jax.vmap(protocol.propose, axis_size=num_agents)(keys, lasting.nodes, proposal)
+
+    def one_round(state: tuple, index: Array) -> tuple[tuple, None]:
+        ballot, places, fault_state, traffic = state
+        node = node_keys(jax.random.fold_in(key, index + 1), num_agents)
+        branches = [jax.random.fold_in(jax.random.fold_in(key, branch), index) for branch in (LIES, PLACES)]
+        coin = jax.random.bits(jax.random.fold_in(coin_key, index), dtype=jnp.uint32)
+        heard = meet(branches, t, index, coin, protocol, ballot, places, fault, fault_state, trusted, here)
+        ballot = jax.vmap(protocol.hear, (0, 0, News(0, 0, 0, 0, None)))(node, ballot, heard.news)
+        return (ballot, heard.places, heard.fault, jax.tree.map(jnp.add, traffic, heard.traffic)), None
+
+    state = ballot, lasting.places, fault_state, Traffic(zero, zero, zero, jnp.int32(0), zero)
+    if protocol.rounds > 1:
+        state, _ = jax.lax.scan(one_round, state, jnp.arange(protocol.rounds))
+    elif protocol.rounds:
+        state, _ = one_round(state, jnp.int32(0))
+    ballot, places, fault_state, traffic = state
+    decision, nodes = jax.vmap(protocol.decide, axis_size=num_agents)(ballot)
+    return Talked(decision, Meeting(nodes, places), fault_state, (), traffic)
 
 
 def _route(protocol: Protocol, links: Neighbours | Edges | None, fault: Fault, num_agents: int) -> partial:

@@ -8,11 +8,23 @@ Agents are the leading axis of states and the last axis of `parts`. A part that 
 """
 
 from quorate.core.aggregative import AggregativeWorld, At, Places, replaced
-from quorate.core.fault import CountingAttack, Fault, Mail, Monitor, NoFault, Tally, Unwatched
+from quorate.core.fault import Board, CountingAttack, Fault, Mail, Monitor, NoFault, Tally, Unwatched
 from quorate.core.fields import Ballot, Key, Memory, Mind, Payload, State, static, swept
 from quorate.core.learner import Learner, Team, Utility
-from quorate.core.property import Fleet, Property, Registered
-from quorate.core.protocol import BoardProtocol, Heap, Inbox, Posts, Protocol, Silent, TallyProtocol, add_up
+from quorate.core.outlook import Outlook
+from quorate.core.property import Property, Registered, Roster
+from quorate.core.protocol import (
+    BoardProtocol,
+    Collected,
+    Heap,
+    Inbox,
+    News,
+    Posts,
+    Protocol,
+    Silent,
+    TallyProtocol,
+    add_up,
+)
 from quorate.core.scenario import Carry, Progress, Scenario, Step, Traffic
 from quorate.core.world import Neighbours, World
 
@@ -20,11 +32,13 @@ __all__ = [
     "AggregativeWorld",
     "At",
     "Ballot",
+    "Board",
     "BoardProtocol",
     "Carry",
+    "Collected",
     "CountingAttack",
     "Fault",
-    "Fleet",
+    "Roster",
     "Heap",
     "Inbox",
     "Key",
@@ -34,7 +48,9 @@ __all__ = [
     "Mind",
     "Monitor",
     "Neighbours",
+    "News",
     "NoFault",
+    "Outlook",
     "Payload",
     "Places",
     "Posts",

@@ -39,6 +39,16 @@ class Mail(NamedTuple):
     tally: Tally  # the same round as a sum over everybody
 
 
+class Board(NamedTuple):
+    """A round on a board as a fault sees it: the tick, the round of the tick, how many places there are, and whether
+    its mail travels on links or lies in the environment (both static)."""
+
+    t: Int[Array, ""]
+    round: Int[Array, ""]
+    places: int
+    by_mail: bool
+
+
 class Fault(eqx.Module):
     """What goes wrong, by accident or by will. Every hook defaults to nothing; states and weights are the fault's own.
 
@@ -74,12 +84,20 @@ class Fault(eqx.Module):
         """The total as each hears it: as it was (one for all) or [N, ...]."""
         return state, tally.total
 
-    def on_post(self, key: Key, state: State, posts: Posts) -> tuple[State, Posts]:
+    def down(self, state: State) -> Bool[Array, " N"] | None:
+        """Members who neither speak nor hear nor act; the places they keep are frozen. One who comes back has
+        forgotten what was agreed."""
+        return None
+
+    def on_post(self, key: Key, state: State, posts: Posts, board: Board) -> tuple[State, Posts]:
+        """What is posted, leaves [N, P, ...], on its way to the places."""
         return state, posts
 
     def on_notice(
-        self, key: Key, state: State, notice: PyTree, heard: Bool[Array, "N W"]
+        self, key: Key, state: State, place: Int[Array, "N W"], notice: PyTree, heard: Bool[Array, "N W"], board: Board
     ) -> tuple[State, PyTree, Bool[Array, "N W"]]:
+        """What places say on its way to the nodes, leaves [N, W, ...]: asked once for notices, and once for replies
+        where there are any (W is then P)."""
         return state, notice, heard
 
     def report(self, state: State) -> PyTree:

@@ -1,7 +1,7 @@
 """Protocol: proposals in, decisions out, written for one node."""
 
 import abc
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree, UInt32
 
 from quorate.core.fields import Ballot, Key, Payload, State
+from quorate.errors import Refusal
 
 
 class Inbox(NamedTuple):
@@ -77,58 +78,124 @@ def add_up(payload: Array) -> Array:
 
 
 class Posts(NamedTuple):
+    """What one node posts in a round: up to P slips, each for one place. What a slip carries says how it is reduced;
+    what is left out () costs nothing.
+
+    place   the places, 0..M-1; ignored where not live
+    live    whether the slip is posted at all
+    amount  summed at the place: leaves [P, ...]
+    bid     the largest at the place wins, the lowest id among equals: [P]
+    body    what the winner, or each collected slip, says: leaves [P, ...]
+    """
+
     place: Int[Array, " P"]
-    body: PyTree
     live: Bool[Array, " P"]
+    amount: PyTree = ()
+    bid: PyTree = ()
+    body: PyTree = ()
 
 
 class Heap(NamedTuple):
-    """What lies at one place after a round, by the reducers that the protocol names."""
+    """What one place finds after a round.
 
+    t      the tick, the same for all
+    round  the round of this tick, from 0
+    count  slips that arrived
+    total  the sums of `amount`
+    best   the largest bid, -inf where none arrived; `who` made it (-1: nobody) and `said` is its body
+    first  the first C slips, where places collect; -1 and zeros where fewer came
+    """
+
+    t: Int[Array, ""]
+    round: Int[Array, ""]
     count: Int[Array, ""]
     total: PyTree
     best: PyTree
-    who: Int[Array, ""]
+    who: PyTree
+    said: PyTree
     first: PyTree
 
 
+class Collected(NamedTuple):
+    """The slips that a place keeps, by id from an offset that moves on each round, so that nobody waits for ever."""
+
+    body: PyTree  # [C, ...]
+    who: Int[Array, " C"]
+
+
+class News(NamedTuple):
+    """What one node hears in a round of a board.
+
+    notice  of the W places it watches; zero where not heard
+    heard   whether it came through
+    reply   to each of its P slips, where places collect and answer; zero where there is none
+    kept    whether that slip was collected and the reply came through; a slip that did not fit comes back as not kept
+    coin    one word a round, the same for all
+    """
+
+    notice: PyTree  # [W, ...]
+    heard: Bool[Array, " W"]
+    reply: PyTree  # [P, ...]
+    kept: Bool[Array, " P"]
+    coin: UInt32[Array, ""]
+
+
 class BoardProtocol(Protocol):
-    """Nodes post to places (a task, a cell, a hub) and watch them; the place's code runs once a place. O(N P + M) a
-    round."""
+    """Nodes post to places (a task, a cell, a hub, a ballot box) and watch them; the place's own code runs once a
+    place. O(N (P + W) + M) a round, O(N C) more where places collect.
+
+    places    M, static
+    capacity  C, static: how many slips a place can keep in a round; 0: none, places only reduce
+    by_mail   static: False for marks in the environment, which no link carries and none loses
+
+    A place's state lasts as long as the episode. A place whose host is away is frozen: nothing reaches it, nothing is
+    heard from it, and it forgets nothing.
+    """
 
     places: eqx.AbstractVar[int]
-    reduce: eqx.AbstractVar[tuple[str, ...]]  # of "sum", "max", "collect"
+    capacity: eqx.AbstractVar[int]
+    by_mail: ClassVar[bool] = True
 
     @abc.abstractmethod
     def post(self, ballot: Ballot) -> Posts: ...
 
     @abc.abstractmethod
-    def watch(self, ballot: Ballot) -> Int[Array, " W"]: ...
+    def watch(self, ballot: Ballot) -> Int[Array, " W"]:
+        """The places whose notices it reads, -1: none."""
 
     @abc.abstractmethod
-    def hear(
-        self, key: Key, ballot: Ballot, notice: PyTree, heard: Bool[Array, " W"], coin: UInt32[Array, ""]
-    ) -> Ballot: ...
+    def hear(self, key: Key, ballot: Ballot, news: News) -> Ballot: ...
 
     @abc.abstractmethod
-    def open(self, key: Key, place: Int[Array, ""]) -> State: ...
+    def open(self, key: Key, place: Int[Array, ""]) -> State:
+        """A place as it is when the episode begins."""
 
     @abc.abstractmethod
-    def serve(self, key: Key, place_state: State, heap: Heap) -> State: ...
+    def serve(self, key: Key, place_state: State, heap: Heap) -> State:
+        """One place, once a round."""
 
     @abc.abstractmethod
-    def notice(self, place_state: State) -> PyTree: ...
+    def notice(self, place_state: State) -> PyTree:
+        """What everybody who watches the place reads."""
+
+    def reply(self, place_state: State) -> PyTree:
+        """Where slips are collected: what the sender of each reads, leaves [C, ...]."""
+        return ()
 
     def host(self, place: Int[Array, ""]) -> Int[Array, ""]:
-        """The agent that keeps the place; it freezes when that agent dies. -1: nobody, it cannot die."""
+        """The agent that keeps the place; -1: nobody, it cannot fail."""
         return jnp.int32(-1)
 
     def send(self, ballot: Ballot) -> Payload:
+        """Final: what is said is what is posted."""
         return self.post(ballot)
 
-    def receive(self, key: Key, ballot: Ballot, inbox: Inbox) -> Ballot:
-        """Final: a notice is the payload of a watched place."""
-        return self.hear(key, ballot, inbox.payload, inbox.heard, inbox.coin)
+    def speaks(self, ballot: Ballot) -> Bool[Array, ""]:
+        return jnp.any(self.post(ballot).live)
+
+    def receive(self, key: Key, ballot: Ballot, inbox: "Inbox") -> Ballot:
+        """Final: a board has no inboxes; only `converse` carries its mail."""
+        raise Refusal(f"{type(self).__name__} posts to places; it has no inbox")
 
 
 class Silent(Protocol):

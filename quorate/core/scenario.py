@@ -16,13 +16,15 @@ from quorate.errors import Refusal
 
 
 class Traffic(NamedTuple):
-    """A tick's bill, counted by the engine: messages sent and heard, bytes heard, and rounds. Everybody to everybody
-    counts N (N - 1) messages a round. A round in which no member speaks is not billed, whatever liars say in it."""
+    """A tick's bill, counted by the engine: messages sent and heard, bytes heard, rounds, and notices of boards that
+    were read. Everybody to everybody counts N (N - 1) messages a round. A round in which no member speaks is not
+    billed, whatever liars say in it; on a board what is read is billed all the same."""
 
     sent: Float[Array, ""]
     heard: Float[Array, ""]
     bytes: Float[Array, ""]
     rounds: Int[Array, ""]
+    reads: Float[Array, ""]
 
 
 class Step(NamedTuple):
@@ -85,6 +87,7 @@ class Carry(NamedTuple):
     commit: State
     fault: State
     monitor: State
+    here: PyTree  # who was there in the tick before, bool[N]; () where nobody can be away
 
 
 class Progress(NamedTuple):

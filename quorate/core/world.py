@@ -52,7 +52,8 @@ class World(eqx.Module):
         return jnp.zeros(self.num_agents, jnp.int32)
 
     def present(self, state: State) -> Bool[Array, " N"]:
-        """Who is there. The loop does not leave the absent out yet: a world gives them no part in its score itself."""
+        """Who is there. The absent neither speak nor hear, idle, and boot anew when they come; a world gives them no
+        part in its score itself."""
         return jnp.ones(self.num_agents, bool)
 
     def view(self, state: State) -> Float[Array, " V"]:

@@ -18,6 +18,7 @@ class Outcome:
     summary    what the terminal shows when no claims were judged: (columns, rows of text)
     warnings   sentences for the reader, shown before everything else
     files      further files by name, text
+    replay     a report.replay.Player, or None
     """
 
     rows: Rows
@@ -29,3 +30,4 @@ class Outcome:
     summary: tuple[tuple[str, ...], list[tuple[str, ...]]] | None = None
     warnings: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
+    replay: Any = None

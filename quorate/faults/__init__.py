@@ -3,8 +3,12 @@
 from quorate.core import Fault, NoFault
 from quorate.faults.chain import Chain
 from quorate.faults.channel import Bandwidth, Delay, Loss
+from quorate.faults.churn import Churn
 from quorate.faults.counting import AllYes, DropAtRound, RandomYes, Rushing, SilentLiars, SplitVote
+from quorate.faults.crash import Crash
 from quorate.faults.failing import Failing
+from quorate.faults.partition import Partition
+from quorate.faults.sabotage import KINDS, Saboteurs, saboteurs
 from quorate.faults.scripted import Scripted
 
 FAULTS: dict[str, Fault] = {
@@ -15,6 +19,10 @@ FAULTS: dict[str, Fault] = {
     "loss": Loss(share=0.2),
     "delay": Delay(rounds=1),
     "bandwidth": Bandwidth(most=3),
+    "crash": Crash(share=0.3, at=2, back=4),
+    "churn": Churn(leave=0.02, join=0.1),
+    "partition": Partition(at=2, lasts=50, agents=[False], places=[True]),
+    **{f"saboteurs_{kind.name}": saboteurs(kind.name, share=0.1) for kind in KINDS},
     "chain": Chain(faults=(Failing(fraction=0.2, at=2), Loss(share=0.1))),
     "silent_liars": SilentLiars(extras=2),
     "all_yes": AllYes(members=1, extras=1),
@@ -24,3 +32,25 @@ FAULTS: dict[str, Fault] = {
     "rushing": Rushing(threshold=3, members=1, extras=1),
     "scripted": Scripted(plan=[[2], [1]], extras=2),
 }
+
+__all__ = [
+    "FAULTS",
+    "KINDS",
+    "AllYes",
+    "Bandwidth",
+    "Chain",
+    "Churn",
+    "Crash",
+    "Delay",
+    "DropAtRound",
+    "Failing",
+    "Loss",
+    "Partition",
+    "RandomYes",
+    "Rushing",
+    "Saboteurs",
+    "Scripted",
+    "SilentLiars",
+    "SplitVote",
+    "saboteurs",
+]

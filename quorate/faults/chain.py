@@ -11,7 +11,7 @@ from quorate.comms.channel import closed, like, opened, talkers, told
 from quorate.core import Fault, Key, State, Tally
 from quorate.errors import Refusal
 
-MAIL = ("liars", "on_deliver", "on_tally")
+MAIL = ("liars", "on_deliver", "on_tally", "on_post", "on_notice")
 
 
 class Chain(Channel):
@@ -19,9 +19,9 @@ class Chain(Channel):
 
     faults    in the order in which they act; what lies between (a `Channel`) comes after those who lie
 
-    Members lie for the first fault that claims them. At most one fault has talkers from outside. The state, the report
-    and what is learned are tuples, one for each fault; fault i draws from branch i of the key. Cost: the sum of the
-    faults', and for each attack on an edge list one pass over the edges.
+    Members lie for the first fault that claims them, and are down where any fault says so. At most one fault has
+    talkers from outside. The state, the report and what is learned are tuples, one for each fault; fault i draws from
+    branch i of the key. Cost: the sum of the faults', and for each attack on an edge list one pass over the edges.
 
     Errors: `Refusal` for nothing in the chain, for what is no fault, for two faults with talkers from outside, and for
     a lying fault behind a channel, whose lies could not be lost any more.
@@ -88,19 +88,21 @@ class Chain(Channel):
     def on_credit(self, key, state, credit):
         return self._each("on_credit", key, state, credit)
 
-    def on_post(self, key, state, posts):
-        return self._each("on_post", key, state, posts)
+    def on_post(self, key, state, posts, board):
+        return self._each("on_post", key, state, posts, board)
 
-    def on_notice(self, key, state, notice, heard):
+    def on_notice(self, key, state, place, notice, heard, board):
         states = []
         for index, (one, own) in enumerate(zip(self.faults, state, strict=True)):
-            own, notice, heard = one.on_notice(jax.random.fold_in(key, index), own, notice, heard)
+            own, notice, heard = one.on_notice(jax.random.fold_in(key, index), own, place, notice, heard, board)
             states.append(own)
         return tuple(states), notice, heard
 
+    def down(self, state):
+        return _any(self._own(lambda one, own: one.down(own), state))
+
     def liars(self, state):
-        claimed = [mine for mine in self._own(lambda one, own: one.liars(own), state) if mine is not None]
-        return None if not claimed else jnp.stack(claimed).any(axis=0)
+        return _any(self._own(lambda one, own: one.liars(own), state))
 
     def _claims(self, state: State, num_agents: int) -> list[Bool[Array, " S"] | None]:
         """The talkers that lie for each fault, bool[N + extras]; None for a fault that nobody lies for."""
@@ -153,6 +155,12 @@ class Chain(Channel):
         keys = [jax.random.fold_in(key, index) for index in range(len(self.faults))]
         parts = zip(self.faults, keys, segment.trace, strict=True)
         return Chain(faults=tuple(one.learn(now, segment._replace(trace=trace)) for one, now, trace in parts))
+
+
+def _any(masks: Iterable[Bool[Array, " N"] | None]) -> Bool[Array, " N"] | None:
+    """Whom any of them marks; None where none says anything."""
+    said = [mask for mask in masks if mask is not None]
+    return jnp.stack(said).any(axis=0) if said else None
 
 
 def _of(mine: Bool[Array, " S"], tally: Tally) -> Tally:

@@ -22,7 +22,7 @@ class Dispersed(Fault):
     Mail of honest nodes is the same for all receivers and stays as it is. Messages are whole numbers or truth values
     and 0 is nothing.
 
-    attack      any fault that lies on inboxes; its other hooks work as ever
+    attack      any fault that lies on inboxes; its other hooks, those for boards too, work as ever
     draws       L, see `draws_needed`
     dispersal   "every round", "first round" or "none". With the first round only, liars who named a few targets there
                 have their full power in all later rounds, and Theorem 6 does not hold; so every round is the default
@@ -105,11 +105,14 @@ class Dispersed(Fault):
     def on_credit(self, key, state, credit):
         return self.attack.on_credit(key, state, credit)
 
-    def on_post(self, key, state, posts):
-        return self.attack.on_post(key, state, posts)
+    def down(self, state):
+        return self.attack.down(state)
 
-    def on_notice(self, key, state, notice, heard):
-        return self.attack.on_notice(key, state, notice, heard)
+    def on_post(self, key, state, posts, board):
+        return self.attack.on_post(key, state, posts, board)
+
+    def on_notice(self, key, state, place, notice, heard, board):
+        return self.attack.on_notice(key, state, place, notice, heard, board)
 
     def liars(self, state):
         return self.attack.liars(state)

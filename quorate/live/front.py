@@ -15,7 +15,7 @@ import numpy as np
 
 from quorate import arguments
 from quorate.arguments import Choice, Count, Share
-from quorate.core import Fleet, Protocol, Registered
+from quorate.core import Protocol, Registered, Roster
 from quorate.core.property import ALWAYS
 from quorate.errors import Refusal
 from quorate.live.cluster import here
@@ -220,18 +220,18 @@ def promised(log: Log, entry: Registered, protocol: Protocol) -> Promise | None:
     if promise is None:
         return None
     setup = log.setup
-    fleet = Fleet(setup.nodes, setup.byzantine)
+    roster = Roster(setup.nodes, setup.byzantine)
     proposed = np.stack([(log.proposals == value).sum(axis=1) for value in entry.values], axis=-1)
     decision = jax.tree.unflatten(jax.tree.structure(Program(protocol, setup.slots).decision), log.decision)
     marks = np.asarray(jax.vmap(jax.vmap(lambda was, now: promise.mark(protocol, was, now)))(log.proposals, decision))
-    words = promise.words(protocol, fleet)
+    words = promise.words(protocol, roster)
     outside = marks[(marks < 0) | (marks >= promise.marks)]
     if outside.size:
         raise Refusal(f'"{words}" marks a decision {outside[0]}; its marks are 0 to {promise.marks - 1}')
     counts = (marks[..., None] == np.arange(promise.marks)).sum(axis=1)
-    meant = promise.when(protocol, fleet, proposed)
-    broken = meant & ~promise.holds(protocol, fleet, counts)
-    return Promise(words, int(meant.sum()), int(broken.sum()), promise.at_most(protocol, fleet))
+    meant = promise.when(protocol, roster, proposed)
+    broken = meant & ~promise.holds(protocol, roster, counts)
+    return Promise(words, int(meant.sum()), int(broken.sum()), promise.at_most(protocol, roster))
 
 
 def made(name: str, nodes: int, byzantine: int, options: dict[str, Any]) -> Protocol:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from quorate.core import Fleet, Property, Protocol
+from quorate.core import Property, Protocol, Roster
 from quorate.core.property import ALWAYS, EVENTUALLY, SOMETIMES, never
 
 
@@ -21,52 +21,52 @@ def changed(protocol: Protocol, proposal: Array, decision: Array) -> Array:
     return ((decision > 0) != (proposal > 0)).astype(jnp.int32)
 
 
-def _alike(protocol: Protocol, fleet: Fleet, counts: np.ndarray) -> np.ndarray:
+def _alike(protocol: Protocol, roster: Roster, counts: np.ndarray) -> np.ndarray:
     return (counts[..., 0] == 0) | (counts[..., 1] == 0)
 
 
-def _nobody_changed(protocol: Protocol, fleet: Fleet, counts: np.ndarray) -> np.ndarray:
+def _nobody_changed(protocol: Protocol, roster: Roster, counts: np.ndarray) -> np.ndarray:
     return counts[..., 1] == 0
 
 
-def all_yes(protocol: Protocol, fleet: Fleet, counts: np.ndarray) -> np.ndarray:
+def all_yes(protocol: Protocol, roster: Roster, counts: np.ndarray) -> np.ndarray:
     return counts[..., 0] == 0
 
 
-def fitting(protocol: Protocol, fleet: Fleet, factor: int) -> bool:
-    """Whether the protocol's N = `members` and t = `liars` are the fleet's, and N > factor t."""
-    meant = (int(protocol.members), int(protocol.liars)) == (fleet.honest + fleet.liars, fleet.liars)
-    return meant and fleet.honest + fleet.liars > factor * fleet.liars
+def fitting(protocol: Protocol, roster: Roster, factor: int) -> bool:
+    """Whether the protocol's N = `members` and t = `liars` are the roster's, and N > factor t."""
+    meant = (int(protocol.members), int(protocol.liars)) == (roster.honest + roster.liars, roster.liars)
+    return meant and roster.honest + roster.liars > factor * roster.liars
 
 
-def too_few(fleet: Fleet, factor: int, what: str) -> tuple[str, ...]:
+def too_few(roster: Roster, factor: int, what: str) -> tuple[str, ...]:
     """The warning where N <= factor t.
 
-    >>> too_few(Fleet(2, 1), 3, "agreement by a coin")
+    >>> too_few(Roster(2, 1), 3, "agreement by a coin")
     ('3 members with 1 liars; agreement by a coin is proved from 4 members on, that is --n 3',)
     """
-    members, least = fleet.honest + fleet.liars, factor * fleet.liars + 1
+    members, least = roster.honest + roster.liars, factor * roster.liars + 1
     if members >= least:
         return ()
     return (
-        f"{members} members with {fleet.liars} liars; {what} is proved from {least} members on, "
-        f"that is --n {least - fleet.liars}",
+        f"{members} members with {roster.liars} liars; {what} is proved from {least} members on, "
+        f"that is --n {least - roster.liars}",
     )
 
 
-def _of_one_mind(protocol: Protocol, fleet: Fleet, proposed: np.ndarray) -> np.ndarray:
+def _of_one_mind(protocol: Protocol, roster: Roster, proposed: np.ndarray) -> np.ndarray:
     return (proposed[..., 0] == 0) | (proposed[..., 1] == 0)
 
 
-def agreement(at_most: Callable[[Protocol, Fleet], Fraction] = never) -> Property:
+def agreement(at_most: Callable[[Protocol, Roster], Fraction] = never) -> Property:
     """All honest nodes decide alike, but for a chance of `at_most` (IBGP, Definition 1).
 
-    >>> agreement().holds(None, Fleet(3, 1), np.array([[3, 0], [2, 1]])).tolist()
+    >>> agreement().holds(None, Roster(3, 1), np.array([[3, 0], [2, 1]])).tolist()
     [True, False]
     """
     return Property(
         kind=ALWAYS,
-        words=lambda protocol, fleet: "honest nodes decide alike",
+        words=lambda protocol, roster: "honest nodes decide alike",
         marks=2,
         mark=decided,
         holds=_alike,
@@ -76,7 +76,7 @@ def agreement(at_most: Callable[[Protocol, Fleet], Fraction] = never) -> Propert
 
 VALIDITY = Property(
     kind=EVENTUALLY,
-    words=lambda protocol, fleet: "what all honest nodes propose is what they decide",
+    words=lambda protocol, roster: "what all honest nodes propose is what they decide",
     marks=2,
     mark=changed,
     holds=_nobody_changed,
@@ -84,7 +84,7 @@ VALIDITY = Property(
 )
 POSSIBLE = Property(
     kind=SOMETIMES,
-    words=lambda protocol, fleet: "all honest nodes can decide yes",
+    words=lambda protocol, roster: "all honest nodes can decide yes",
     marks=2,
     mark=decided,
     holds=all_yes,

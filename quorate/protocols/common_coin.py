@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree, UInt32
 
 from quorate.arguments import Count
-from quorate.core import Fleet, Key, Registered, State, TallyProtocol, static, swept
+from quorate.core import Key, Registered, Roster, State, TallyProtocol, static, swept
 from quorate.core.fields import at_least
 from quorate.protocols.agreement import POSSIBLE, VALIDITY, agreement, fitting, too_few
 from quorate.protocols.making import checking
@@ -63,18 +63,18 @@ class CommonCoin(TallyProtocol):
         return ballot.astype(jnp.int32), ()
 
 
-def promised(protocol: CommonCoin, fleet: Fleet) -> Fraction:
+def promised(protocol: CommonCoin, roster: Roster) -> Fraction:
     """2^-R."""
     return Fraction(1, 2**protocol.rounds)
 
 
-def proved(protocol: CommonCoin, fleet: Fleet) -> Fraction:
-    """2^-R where the protocol's N and t are the fleet's and N > 3t; nothing else is proved."""
-    return promised(protocol, fleet) if fitting(protocol, fleet, 3) else Fraction(1)
+def proved(protocol: CommonCoin, roster: Roster) -> Fraction:
+    """2^-R where the protocol's N and t are the roster's and N > 3t; nothing else is proved."""
+    return promised(protocol, roster) if fitting(protocol, roster, 3) else Fraction(1)
 
 
-def warnings(protocol: CommonCoin, fleet: Fleet) -> tuple[str, ...]:
-    return too_few(fleet, 3, "agreement by a coin")
+def warnings(protocol: CommonCoin, roster: Roster) -> tuple[str, ...]:
+    return too_few(roster, 3, "agreement by a coin")
 
 
 @checking

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from quorate.arguments import Count
-from quorate.core import Fleet, Inbox, Key, Neighbours, Property, Protocol, Registered, State, static, swept
+from quorate.core import Inbox, Key, Neighbours, Property, Protocol, Registered, Roster, State, static, swept
 from quorate.core.fields import at_least
 from quorate.core.property import EVENTUALLY
 from quorate.errors import Refusal
@@ -125,7 +125,7 @@ def estimated(protocol: PushSum, proposal: Array, decision: Array) -> Array:
     return jnp.where(inside, near, BINS + 1).astype(jnp.int32) + (BINS + 2) * (proposal > 0)
 
 
-def _near(protocol: PushSum, fleet: Fleet, counts: np.ndarray) -> np.ndarray:
+def _near(protocol: PushSum, roster: Roster, counts: np.ndarray) -> np.ndarray:
     by_proposal = counts.reshape(*counts.shape[:-1], 2, BINS + 2)
     ones, estimates = by_proposal[..., 1, :].sum(-1), by_proposal.sum(-2)
     share = ones / np.maximum(estimates.sum(-1), 1) * BINS
@@ -138,10 +138,10 @@ def usual(members: int) -> int:
     return 3 * (members - 1).bit_length() + 12
 
 
-def promised(protocol: PushSum, fleet: Fleet) -> Fraction:
+def promised(protocol: PushSum, roster: Roster) -> Fraction:
     """1/100 where all hear all for at least the usual rounds and N <= 64: measured below 1/1000 there. Else 1, which is
     no promise."""
-    members = fleet.honest + fleet.liars
+    members = roster.honest + roster.liars
     everybody = int(np.min(np.asarray(protocol.degree))) >= members
     measured = everybody and members <= MEASURED and protocol.rounds >= usual(members)
     return Fraction(1, 100) if measured else Fraction(1)
@@ -149,7 +149,7 @@ def promised(protocol: PushSum, fleet: Fleet) -> Fraction:
 
 NEAR = Property(
     kind=EVENTUALLY,
-    words=lambda protocol, fleet: (
+    words=lambda protocol, roster: (
         f"estimates end within {TOLERANCE}/{BINS} of the share of ones, to the nearest 1/{BINS}"
     ),
     marks=2 * (BINS + 2),
@@ -159,9 +159,9 @@ NEAR = Property(
 )
 
 
-def warnings(protocol: PushSum, fleet: Fleet) -> tuple[str, ...]:
-    lines = ("push-sum promises nothing against liars: one of them sets any average",) if fleet.liars else ()
-    if promised(protocol, fleet) < 1:
+def warnings(protocol: PushSum, roster: Roster) -> tuple[str, ...]:
+    lines = ("push-sum promises nothing against liars: one of them sets any average",) if roster.liars else ()
+    if promised(protocol, roster) < 1:
         return lines
     return (*lines, f"nothing is promised: errors were measured for up to {MEASURED} members and the usual rounds only")
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, Int16, PyTree, UInt32
 
 from quorate.arguments import Count, Each, Text, typed
-from quorate.core import Fleet, Key, Property, Protocol, Registered, State, TallyProtocol, swept
+from quorate.core import Key, Property, Protocol, Registered, Roster, State, TallyProtocol, swept
 from quorate.core.fields import at_least
 from quorate.core.property import ALWAYS, EVENTUALLY, SOMETIMES, never
 from quorate.errors import Refusal
@@ -166,11 +166,11 @@ def enough(counts: np.ndarray, k: int) -> np.ndarray:
     return counts[..., 1] >= k
 
 
-def _all_or_enough(protocol: HiddenStopVote, fleet: Fleet, counts: np.ndarray) -> np.ndarray:
+def _all_or_enough(protocol: HiddenStopVote, roster: Roster, counts: np.ndarray) -> np.ndarray:
     return all_or_enough(counts, int(protocol.threshold))
 
 
-def _enough(protocol: HiddenStopVote, fleet: Fleet, counts: np.ndarray) -> np.ndarray:
+def _enough(protocol: HiddenStopVote, roster: Roster, counts: np.ndarray) -> np.ndarray:
     return enough(counts, int(protocol.threshold))
 
 
@@ -179,17 +179,17 @@ def super_sufficient(protocol: HiddenStopVote) -> int:
     return int(protocol.threshold) + int(np.max(np.asarray(protocol.margin)))
 
 
-def theorem_3(protocol: HiddenStopVote, fleet: Fleet) -> Fraction:
+def theorem_3(protocol: HiddenStopVote, roster: Roster) -> Fraction:
     """max_r P(T = r): what the vote promises (IBGP, Theorem 3)."""
     return max(law_of(protocol))
 
 
-def proved(protocol: HiddenStopVote, fleet: Fleet) -> Fraction:
+def proved(protocol: HiddenStopVote, roster: Roster) -> Fraction:
     """Theorem 3 where every margin is at least t; where one is not it says nothing."""
-    return theorem_3(protocol, fleet) if int(np.min(np.asarray(protocol.margin))) >= fleet.liars else Fraction(1)
+    return theorem_3(protocol, roster) if int(np.min(np.asarray(protocol.margin))) >= roster.liars else Fraction(1)
 
 
-def _willing(protocol: HiddenStopVote, fleet: Fleet, proposed: np.ndarray) -> np.ndarray:
+def _willing(protocol: HiddenStopVote, roster: Roster, proposed: np.ndarray) -> np.ndarray:
     return proposed[..., 1] >= super_sufficient(protocol)
 
 
@@ -197,7 +197,7 @@ def _safety(at_most: Any, early: bool = False) -> Property:
     words = "never too few, even with coins seen early" if early else "never some but too few act"
     return Property(
         kind=ALWAYS,
-        words=lambda protocol, fleet: words,
+        words=lambda protocol, roster: words,
         marks=3,
         mark=acts,
         holds=_all_or_enough,
@@ -206,11 +206,11 @@ def _safety(at_most: Any, early: bool = False) -> Property:
     )
 
 
-def _always_act(protocol: HiddenStopVote, fleet: Fleet) -> str:
+def _always_act(protocol: HiddenStopVote, roster: Roster) -> str:
     return f"{super_sufficient(protocol)} willing nodes always act"
 
 
-def _can_act(protocol: HiddenStopVote, fleet: Fleet) -> str:
+def _can_act(protocol: HiddenStopVote, roster: Roster) -> str:
     return f"{int(protocol.threshold)} nodes can act without a liar's help"
 
 
@@ -218,9 +218,9 @@ LIVENESS = Property(kind=EVENTUALLY, words=_always_act, marks=3, mark=acts, hold
 POSSIBLE = Property(kind=SOMETIMES, words=_can_act, marks=3, mark=acts, holds=_enough)
 
 
-def warnings(protocol: HiddenStopVote, fleet: Fleet) -> tuple[str, ...]:
+def warnings(protocol: HiddenStopVote, roster: Roster) -> tuple[str, ...]:
     first = float(law_of(protocol)[0])
-    if first and fleet.liars:
+    if first and roster.liars:
         return (
             f"round 1 is the last with chance {first:.3g}, and then no relay has asked for the margin: fewer than k "
             "willing nodes may act; --min-rounds 2 rules it out",

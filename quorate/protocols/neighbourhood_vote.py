@@ -10,13 +10,13 @@ from scipy.sparse import csr_matrix
 
 from quorate.arguments import Count
 from quorate.core import (
-    Fleet,
     Inbox,
     Key,
     Neighbours,
     Property,
     Protocol,
     Registered,
+    Roster,
     State,
     TallyProtocol,
     static,
@@ -235,21 +235,21 @@ def neighbourhoods(links: Neighbours, relayed: bool = True) -> tuple[Neighbours,
 # ----------------------------------------------------------------------------------------------------- its promises
 
 
-def _nobody(protocol: NeighbourhoodVote, fleet: Fleet, counts: np.ndarray) -> np.ndarray:
+def _nobody(protocol: NeighbourhoodVote, roster: Roster, counts: np.ndarray) -> np.ndarray:
     return counts[..., 1] == 0
 
 
-def _unseen(protocol: NeighbourhoodVote, fleet: Fleet, proposed: np.ndarray) -> np.ndarray:
+def _unseen(protocol: NeighbourhoodVote, roster: Roster, proposed: np.ndarray) -> np.ndarray:
     return proposed[..., 1] == 0
 
 
-def _seen_by_enough(protocol: NeighbourhoodVote, fleet: Fleet, proposed: np.ndarray) -> np.ndarray:
+def _seen_by_enough(protocol: NeighbourhoodVote, roster: Roster, proposed: np.ndarray) -> np.ndarray:
     return proposed[..., 1] > int(protocol.margin)
 
 
 SAFETY = Property(
     kind=ALWAYS,
-    words=lambda protocol, fleet: "nobody believes what no honest node has seen",
+    words=lambda protocol, roster: "nobody believes what no honest node has seen",
     marks=2,
     mark=decided,
     holds=_nobody,
@@ -257,7 +257,7 @@ SAFETY = Property(
 )
 LIVENESS = Property(
     kind=EVENTUALLY,
-    words=lambda protocol, fleet: f"what {int(protocol.margin) + 1} have seen all believe",
+    words=lambda protocol, roster: f"what {int(protocol.margin) + 1} have seen all believe",
     marks=2,
     mark=decided,
     holds=all_yes,
@@ -265,7 +265,7 @@ LIVENESS = Property(
 )
 POSSIBLE = Property(
     kind=SOMETIMES,
-    words=lambda protocol, fleet: "all can believe without a liar's help",
+    words=lambda protocol, roster: "all can believe without a liar's help",
     marks=2,
     mark=decided,
     holds=all_yes,

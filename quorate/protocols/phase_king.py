@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, PyTree
 
 from quorate.arguments import Count
-from quorate.core import Fleet, Inbox, Key, Protocol, Registered, State, swept
+from quorate.core import Inbox, Key, Protocol, Registered, Roster, State, swept
 from quorate.core.fields import at_least
 from quorate.protocols.agreement import POSSIBLE, VALIDITY, agreement, fitting, too_few
 from quorate.protocols.making import checking
@@ -96,15 +96,15 @@ def _voting(ballot: Ballot) -> Bool[Array, ""]:
     return ballot.round % 2 == 0
 
 
-def proved(protocol: PhaseKing, fleet: Fleet) -> Fraction:
-    """0 where the protocol's N and t are the fleet's, N > 4t and some king is honest."""
+def proved(protocol: PhaseKing, roster: Roster) -> Fraction:
+    """0 where the protocol's N and t are the roster's, N > 4t and some king is honest."""
     kings = np.asarray(protocol.kings)
-    crowned = bool(np.any((kings >= 0) & (kings < fleet.honest)))
-    return Fraction(0 if crowned and fitting(protocol, fleet, 4) else 1)
+    crowned = bool(np.any((kings >= 0) & (kings < roster.honest)))
+    return Fraction(0 if crowned and fitting(protocol, roster, 4) else 1)
 
 
-def warnings(protocol: PhaseKing, fleet: Fleet) -> tuple[str, ...]:
-    return too_few(fleet, 4, "a phase king of two rounds")
+def warnings(protocol: PhaseKing, roster: Roster) -> tuple[str, ...]:
+    return too_few(roster, 4, "a phase king of two rounds")
 
 
 @checking

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, PyTree, UInt32
 
 from quorate.arguments import Count
-from quorate.core import Fleet, Key, Property, Registered, State, TallyProtocol, swept
+from quorate.core import Key, Property, Registered, Roster, State, TallyProtocol, swept
 from quorate.core.fields import at_least
 from quorate.core.property import ALWAYS, EVENTUALLY, SOMETIMES
 from quorate.protocols.hidden_stop_vote import acts, all_or_enough, checked, enough
@@ -62,28 +62,28 @@ class SingleRoundVote(TallyProtocol):
         return ballot.acts.astype(jnp.int32), ()
 
 
-def _all_or_enough(protocol: SingleRoundVote, fleet: Fleet, counts: np.ndarray) -> np.ndarray:
+def _all_or_enough(protocol: SingleRoundVote, roster: Roster, counts: np.ndarray) -> np.ndarray:
     return all_or_enough(counts, int(protocol.enough))
 
 
-def _enough(protocol: SingleRoundVote, fleet: Fleet, counts: np.ndarray) -> np.ndarray:
+def _enough(protocol: SingleRoundVote, roster: Roster, counts: np.ndarray) -> np.ndarray:
     return enough(counts, int(protocol.enough))
 
 
-def _super_sufficient(protocol: SingleRoundVote, fleet: Fleet, proposed: np.ndarray) -> np.ndarray:
-    return proposed[..., 1] >= int(protocol.enough) + fleet.liars
+def _super_sufficient(protocol: SingleRoundVote, roster: Roster, proposed: np.ndarray) -> np.ndarray:
+    return proposed[..., 1] >= int(protocol.enough) + roster.liars
 
 
 SAFETY = Property(
     kind=ALWAYS,
-    words=lambda protocol, fleet: "never some but too few act",
+    words=lambda protocol, roster: "never some but too few act",
     marks=3,
     mark=acts,
     holds=_all_or_enough,
 )
 LIVENESS = Property(  # IBGP, Definition 2, consistency
     kind=EVENTUALLY,
-    words=lambda protocol, fleet: f"of {int(protocol.enough) + fleet.liars} willing nodes enough act",
+    words=lambda protocol, roster: f"of {int(protocol.enough) + roster.liars} willing nodes enough act",
     marks=3,
     mark=acts,
     holds=_enough,
@@ -91,7 +91,7 @@ LIVENESS = Property(  # IBGP, Definition 2, consistency
 )
 POSSIBLE = Property(
     kind=SOMETIMES,
-    words=lambda protocol, fleet: f"{int(protocol.enough)} nodes can act without a liar's help",
+    words=lambda protocol, roster: f"{int(protocol.enough)} nodes can act without a liar's help",
     marks=3,
     mark=acts,
     holds=_enough,

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree, UInt32
 
 from quorate import comms
 from quorate.arguments import Count, Each, Text
-from quorate.core import Fault, Fleet, Inbox, Key, NoFault, Property, Protocol, Registered, State, swept
+from quorate.core import Fault, Inbox, Key, NoFault, Property, Protocol, Registered, Roster, State, swept
 from quorate.core.fields import at_least
 from quorate.core.property import ALWAYS, EVENTUALLY, SOMETIMES
 from quorate.errors import Refusal
@@ -145,31 +145,31 @@ def goes(protocol: TargetVotes, proposal: Array, decision: Array) -> Array:
     return jnp.where(decision < 0, 0, jnp.where(decision == proposal, decision + 1, 3))
 
 
-def _all_or_enough(protocol: TargetVotes, fleet: Fleet, counts: np.ndarray) -> np.ndarray:
+def _all_or_enough(protocol: TargetVotes, roster: Roster, counts: np.ndarray) -> np.ndarray:
     going = counts[..., 1:3]
     return np.all((going == 0) | (going >= np.asarray(protocol.thresholds)), -1) & (counts[..., 3] == 0)
 
 
-def _some_enough(protocol: TargetVotes, fleet: Fleet, counts: np.ndarray) -> np.ndarray:
+def _some_enough(protocol: TargetVotes, roster: Roster, counts: np.ndarray) -> np.ndarray:
     return np.any(counts[..., 1:3] >= np.asarray(protocol.thresholds), -1)
 
 
-def _some_super_sufficient(protocol: TargetVotes, fleet: Fleet, proposed: np.ndarray) -> np.ndarray:
+def _some_super_sufficient(protocol: TargetVotes, roster: Roster, proposed: np.ndarray) -> np.ndarray:
     return np.any(proposed[..., 1:3] >= np.asarray(protocol.thresholds) + int(protocol.margin), -1)
 
 
-def promised(protocol: TargetVotes, fleet: Fleet) -> Fraction:
+def promised(protocol: TargetVotes, roster: Roster) -> Fraction:
     """m max_r P(T = r), at most 1: Theorem 3 for each target and the union bound."""
     return min(Fraction(1), protocol.thresholds.shape[-1] * max(law_of(protocol)))
 
 
-def proved(protocol: TargetVotes, fleet: Fleet) -> Fraction:
-    return promised(protocol, fleet) if int(protocol.margin) >= fleet.liars else Fraction(1)
+def proved(protocol: TargetVotes, roster: Roster) -> Fraction:
+    return promised(protocol, roster) if int(protocol.margin) >= roster.liars else Fraction(1)
 
 
 SAFETY = Property(
     kind=ALWAYS,
-    words=lambda protocol, fleet: "never some but too few go for a target",
+    words=lambda protocol, roster: "never some but too few go for a target",
     marks=4,
     mark=goes,
     holds=_all_or_enough,
@@ -177,7 +177,7 @@ SAFETY = Property(
 )
 LIVENESS = Property(
     kind=EVENTUALLY,
-    words=lambda protocol, fleet: "where k + margin nodes name a target, enough go for one",
+    words=lambda protocol, roster: "where k + margin nodes name a target, enough go for one",
     marks=4,
     mark=goes,
     holds=_some_enough,
@@ -185,7 +185,7 @@ LIVENESS = Property(
 )
 POSSIBLE = Property(
     kind=SOMETIMES,
-    words=lambda protocol, fleet: "enough nodes can go for a target without a liar's help",
+    words=lambda protocol, roster: "enough nodes can go for a target without a liar's help",
     marks=4,
     mark=goes,
     holds=_some_enough,

@@ -9,12 +9,14 @@ from quorate.errors import unknown
 
 
 class Entry(NamedTuple):
-    """module: has `main(study, *, ...) -> Outcome`, `CLAIMS`, `scenario(...)`, and `RECORDED`, the arguments at which
-    the claims were recorded."""
+    """module: has `main(study, *, ...) -> Outcome`, `setting(...)`, `CLAIMS`, and `RECORDED`, the arguments at which
+    the claims were recorded. Where results depend on files that no argument names, `data(...)` names them."""
 
     module: str
     about: str
     claims: int  # how many it judges; stated here so that listing imports nothing
+    command: tuple[str, ...] = ()  # the words that ask for it, where they are not `run NAME`
+    positional: tuple[str, ...] = ()  # arguments that stand alone behind these words
 
 
 RECIPES = {
@@ -24,12 +26,17 @@ RECIPES = {
     "sensor_network": Entry("quorate.recipes.sensor_network", "agree on a moving target, a liar next door", 6),
 }
 
+# Everything that `quorate.run` can be asked: the recipes, and questions that have a command of their own.
+QUESTIONS = RECIPES | {
+    "compare": Entry("quorate.recipes.compare", "which mechanism holds for a fleet", 0, ("compare",), ("fleet",)),
+}
+
 
 def recipe(name: str) -> ModuleType:
     """The module of a recipe, or a refusal with the nearest name."""
-    if name not in RECIPES:
+    if name not in QUESTIONS:
         raise unknown("recipe", name, RECIPES)
-    return importlib.import_module(RECIPES[name].module)
+    return importlib.import_module(QUESTIONS[name].module)
 
 
 def pick(rows: list[dict[str, Any]], **where: Any) -> list[dict[str, Any]]:

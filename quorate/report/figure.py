@@ -1,4 +1,5 @@
-"""Figures as SVG text: lines with bands or error bars, and the strip that lays an interval against a claim."""
+"""Figures as SVG text: lines with bands or error bars, labelled points, and the strip that lays an interval against a
+claim."""
 
 import math
 import re
@@ -9,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from quorate.report.axis import Axis, checked, limits, spread, ticks
-from quorate.report.drawing import LETTER, path, plain_id, px, words
+from quorate.report.drawing import LETTER, box, grid, path, plain_id, px, words
 from quorate.report.numbers import number, rounded
 from quorate.report.palette import LIGHT, chart_style
-from quorate.report.series import Rule, Series, checked_series, thinned, within
+from quorate.report.series import Point, Rule, Series, checked_point, checked_series, thinned, within
 from quorate.report.words import embedded, escape
 
 MARKS = {
@@ -198,6 +199,110 @@ def _one(item: Series, x_axis: Axis, y_axis: Axis, shift: float, points: bool) -
     for a, b in zip(x, y, strict=True) if points else [(x[-1], y[-1])]:
         above.append(path(f"mark {item.role}", MARKS[item.role], f' transform="translate({px(a, b)})"'))
     return below, "".join(above)
+
+
+def points(id: str, marks: Sequence[Point], *, xlabel: str, ylabel: str, xlog: bool = False, wide: bool = False) -> str:
+    """Named points with their spreads as one SVG element, such as what is gained against what it costs.
+
+    Names stand beside their marks where there is most room. With `xlog` a point at 0 stands left of the axis, at a tick
+    of its own. Pointing, or the arrow keys, read out name and numbers, from left to right.
+
+    Raises ValueError for two points of one name and for what cannot be drawn.
+
+    >>> svg = points("bill", [Point("claim", "s1", 2.0, 0.7)], xlabel="messages", ylabel="served", xlog=True)
+    >>> "claim: messages 2.00, served 0.700" in svg
+    True
+    """
+    plain_id(id)
+    if not marks:
+        raise ValueError(f'figure "{id}" has no points')
+    if len({item.name for item in marks}) < len(marks):
+        raise ValueError(f'figure "{id}" has two points of the same name')
+    marks = sorted((checked_point(item, xlog) for item in marks), key=lambda item: item.x)
+    width, height = (1080, 420) if wide else (520, 360)
+    right, top, floor = width - 16.0, 34.0, height - 44.0
+    free = [item for item in marks if xlog and item.x == 0]  # costs nothing, and a log axis has no 0
+    across = [v for item in marks for v in (item.x, *(item.across or ())) if v > 0 or not xlog] or [1.0]
+    up = [v for item in marks for v in (item.y, *(item.up or ()))]
+    y_axis = Axis(*limits(np.array(up), False, margin=0.06, snap=True), False, floor, top)
+    y_ticks = ticks(y_axis.low, y_axis.high, False, 6)
+    left = max(44.0, 16 + 8.2 * max(len(label) for _, label in y_ticks))
+    start = left + 56 if free else left
+    x_axis = Axis(*limits(np.array(across), xlog, margin=0.1, snap=False), xlog, start, right)
+
+    def at(x: float) -> float:
+        return left + 24 if xlog and x == 0 else x_axis.at(x)
+
+    parts = []
+    for value, label in y_ticks:
+        y = y_axis.at(value)
+        parts += [path("grid", f"M{px(left, y)}H{px(right)}"), words("tick", left - 8, y + 4, label, "end")]
+    x_ticks = [(at(value), label) for value, label in ticks(x_axis.low, x_axis.high, xlog, 6)]
+    for x, label in [(at(0), "0"), *x_ticks] if free else x_ticks:
+        parts += [path("tk", f"M{px(x, floor)}v5"), words("tick", x, floor + 19, label, "middle")]
+    if free:
+        parts.append(path("axis", f"M{px(left, floor)}H{px(left + 40)}M{px(left + 38, floor + 4)}l4-8m6 0l-4 8"))
+    parts += [path("axis", f"M{px(start - 10 * bool(free), floor)}H{px(right)}"), words("lab", 8, 16, ylabel)]
+    parts.append(words("lab", right, height - 6, xlabel, "end"))
+
+    places = [(at(item.x), y_axis.at(item.y)) for item in marks]
+    for item, (x, y), (u, v, anchor) in zip(
+        marks, places, _beside(marks, places, left, right, top, floor), strict=True
+    ):
+        bars = ""
+        if item.across is not None:
+            low, high = (max(at(end), start) if item.x else at(end) for end in item.across)
+            bars += path(f"err {item.role}", f"M{px(low, y)}H{px(high)}")
+        if item.up is not None:
+            low, high = (y_axis.at(end) for end in item.up)
+            bars += path(f"err {item.role}", f"M{px(x, low)}V{px(high)}")
+        said = [f"{name} {number(value)}" for name, value in ((xlabel, item.x), (ylabel, item.y))]
+        for k, ends in enumerate((item.across, item.up)):
+            said[k] += "" if ends is None else f" [{number(ends[0])}, {number(ends[1])}]"
+        if abs(v - 4 - y) > 17:  # a name that stands away from its mark
+            bars = path("lead", f"M{px(x, y)}L{px(u, v - 4)}") + bars
+        drawn = path(f"mark {item.role}", MARKS[item.role], f' transform="translate({px(x, y)})"')
+        parts.append(
+            f'<g class="stop" data-long="{escape(item.name + ": " + ", ".join(said))}">'
+            f"{box('hit clear', x - 12, y - 12, 24, 24)}{bars}{drawn}"
+            f"{words(f'name over {item.role}', u, v, item.name, anchor)}</g>"
+        )
+    return grid("points", width, height, f"{ylabel} by {xlabel}", 1, "".join(parts))
+
+
+def _beside(
+    marks: Sequence[Point], places: Sequence[tuple[float, float]], left: float, right: float, top: float, floor: float
+) -> list[tuple[float, float, str]]:
+    """(x, y, anchor) of the names: of the places around its mark the one that covers least of marks and names, the
+    nearest among equals."""
+    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in places]
+    found = []
+    for item, (x, y) in zip(marks, places, strict=True):
+        long, choices = LETTER * len(item.name), []
+        middle = max(min(x, right + 14 - long / 2), left + long / 2)
+        for far in (0, 14, 28, 42, 56):
+            for u, v, anchor in (
+                (x + 10, y + 4 - far, "start"),
+                (x + 10, y + 4 + far, "start"),
+                (x - 10, y + 4 - far, "end"),
+                (x - 10, y + 4 + far, "end"),
+                (middle, y - 11 - far, "middle"),
+                (middle, y + 20 + far, "middle"),
+            ):
+                a = u - {"start": 0, "middle": long / 2, "end": long}[anchor]
+                covered = (a, v - 11, a + long, v + 3)
+                outside = (
+                    max(0, left - a) + max(0, a + long - right - 14) + max(0, top - v + 11) + max(0, v + 3 - floor)
+                )
+                overlap = sum(
+                    max(0, min(covered[2], c) - max(covered[0], a)) * max(0, min(covered[3], d) - max(covered[1], b))
+                    for a, b, c, d in taken
+                )
+                choices.append((20 * overlap + 100 * outside + far, len(choices), (u, v, anchor), covered))
+        *_, place, covered = min(choices)
+        found.append(place)
+        taken.append(covered)
+    return found
 
 
 def strip(middle: float, low: float, high: float) -> str:

@@ -11,9 +11,10 @@ from quorate.experiments.claims import Judged
 from quorate.report.figure import Figure, strip
 from quorate.report.numbers import number
 from quorate.report.palette import chart_rules, text_file, variables
+from quorate.report.replay import Player, replay_style
 from quorate.report.words import BRACKETS, VERDICTS, cell, counts, escape
 
-BUDGET = 400_000  # bytes of a page, files carried inside included
+BUDGET = 400_000  # bytes of a page, files carried inside included, the data of replays not
 MOST_ROWS = 200  # of a table; the rest is in the files
 LOGO = (
     '<svg viewBox="0 0 18 18" aria-hidden="true"><g fill="var(--accent)"><circle cx="9" cy="2.6" r="2.2"/>'
@@ -166,6 +167,7 @@ def page(
     command: str,
     files: Mapping[str, tuple[str, str]],
     warnings: Sequence[str] = (),
+    replay: Player | None = None,
 ) -> str:
     """A whole report as the text of one HTML file that asks for nothing from outside.
 
@@ -176,9 +178,10 @@ def page(
     provenance       what made the page, term -> text; `command` gives the same rows again
     files            name -> (MIME type, text), carried as links while the page stays within 400 KB, else named only
     warnings         sentences shown directly under the verdict
+    replay           what `report.replay.player` made; its data have a budget of their own
 
     Raises ValueError where two elements have the same id, a table's rows do not fit its columns, or the page is over
-    400 KB without its files.
+    400 KB without its files and the data of its replays.
     """
     parts: list[tuple[str, str, str, str]] = []  # (id, name in the header, title, HTML)
     if claims:
@@ -194,6 +197,8 @@ def page(
         how = "Point at a figure, or focus it and use the arrow keys, for values."
         drawn = "".join(map(_figure, figures))
         parts.append(("figures", "Figures", "Figures", f'<p>{how}</p><div class="two">{drawn}</div>'))
+    if replay is not None:
+        parts.append(("replay", "Replay", "Replay", replay.markup))
     if tables:
         parts.append(("tables", "Tables", "Tables", "".join(map(_table, tables))))
     terms = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in provenance.items())
@@ -216,7 +221,7 @@ def page(
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <link rel="icon" href="data:,">
 <title>{escape(title)}</title>
-<style>{variables()}{chart_rules()}{text_file("page.css")}</style>
+<style>{variables()}{chart_rules()}{text_file("page.css")}{replay_style() if replay is not None else ""}</style>
 </head>
 <body>
 <a class="skip" href="#verdict">Skip to the verdict</a>
@@ -229,14 +234,15 @@ def page(
 {body}</main>
 <footer>This file is whole: it asks for nothing from outside and opens without a network.</footer>
 <div id="tip" hidden></div><div id="live" class="vh" aria-live="polite"></div>
-<script>{text_file("page.js")}</script>
+{replay.data if replay is not None else ""}<script>{text_file("page.js")}</script>
+{f"<script>{text_file('replay.js')}</script>" if replay is not None else ""}
 </body>
 </html>
 """
     twice = [id for id, count in Counter(re.findall(r'<[^<>]*? id="([^"]*)"', whole)).items() if count > 1]
     if twice:
         raise ValueError(f"the page has more than one element with the id {', '.join(twice)}")
-    room = BUDGET - len(whole.encode("utf-8"))
+    room = BUDGET - len(whole.encode("utf-8")) + (0 if replay is None else len(replay.data.encode("utf-8")))
     if room < 0:
         raise ValueError(f"the page has {BUDGET - room} bytes, the budget is {BUDGET}; show fewer or shorter figures")
     head, _, tail = whole.partition("\0")

@@ -29,13 +29,13 @@ def number_of(heard: tuple[Any, ...]) -> str:
 
 def watched(play: Play, r: int, needed: list[list[int | None]] | None) -> list[int]:
     """The nodes for which it matters what they hear in round r; all where that is not known."""
-    everyone = list(range(play.fleet.honest))
+    everyone = list(range(play.roster.honest))
     return [i for i in everyone if needed and needed[r][i] is not None] or everyone
 
 
 def said_by_liars(play: Play, r: int, nodes: Sequence[int]) -> str:
     """What the liars tell these nodes, in a few words."""
-    turn, t = play.turns[r], play.fleet.liars
+    turn, t = play.turns[r], play.roster.liars
     yes = [sum(map(says_yes, turn.lies[i])) for i in nodes]
     if not t:
         return "there are none"
@@ -52,8 +52,8 @@ def thresholds(protocol: Any, play: Play) -> list[list[int | None]] | None:
     all is over); None where no number does, or where it reads its mail one by one."""
     if not isinstance(protocol, TallyProtocol) or any(len(turn.heard[0]) != 1 for turn in play.turns):
         return None
-    n, key = play.fleet.honest, jax.random.key(0)
-    most = jnp.arange(n + play.fleet.liars + 1, dtype=jnp.int32)
+    n, key = play.roster.honest, jax.random.key(0)
+    most = jnp.arange(n + play.roster.liars + 1, dtype=jnp.int32)
     ballots = jax.vmap(lambda me, x: protocol.propose(key, protocol.boot(key, me), x))(
         jnp.arange(n), jnp.asarray(play.proposals, jnp.int32)
     )
@@ -83,7 +83,7 @@ def thresholds(protocol: Any, play: Play) -> list[list[int | None]] | None:
 
 def told_in_space(protocol: Any, play: Play, bad: bool) -> drawn.Play:
     """A play as `report.spacetime` draws it."""
-    n, t = play.fleet
+    n, t = play.roster
     lanes = [drawn.Lane(f"node {i + 1}", "honest") for i in range(n)]
     lanes += [drawn.Lane(f"liar {j + 1}" if t > 1 else "liar", "liar") for j in range(t)]
     needed, rounds = thresholds(protocol, play), []

@@ -1,4 +1,4 @@
-"""What a figure draws, checked before it is drawn: series of values and the rules across them."""
+"""What a figure draws, checked before it is drawn: series of values, named points and the rules across them."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -19,6 +19,17 @@ class Series(NamedTuple):
     y: Any
     low: Any = None
     high: Any = None
+
+
+class Point(NamedTuple):
+    """One named mark: its colour role, where it lies, and the ends (low, high) of its spreads across and up."""
+
+    name: str
+    role: Role
+    x: float
+    y: float
+    across: tuple[float, float] | None = None
+    up: tuple[float, float] | None = None
 
 
 class Rule(NamedTuple):
@@ -50,6 +61,27 @@ def checked_series(series: Series, xlog: bool, ylog: bool) -> Series:
         place = int(np.argmax(found["low"] > found["high"]))
         raise ValueError(f'series "{series.name}" has a low above its high at position {place}')
     return series._replace(**found)
+
+
+def checked_point(point: Point, xlog: bool) -> Point:
+    """The point as floats, or ValueError that names what cannot be drawn; 0 on a log axis may be, less may not."""
+    what = f'point "{point.name}"'
+    if point.role not in SERIES_ROLES:
+        raise ValueError(f"{what} has the role {point.role!r}; roles are {', '.join(SERIES_ROLES)}")
+    found = point._replace(x=float(point.x), y=float(point.y))
+    for name, middle, ends in (("across", found.x, point.across), ("up", found.y, point.up)):
+        values = [middle] if ends is None else [middle, *map(float, ends)]
+        checked(values, what, False)
+        if ends is not None:
+            low, high = values[1:]
+            if not low <= middle <= high:
+                raise ValueError(f"{what} has {name} from {low:g} to {high:g}, which does not hold {middle:g}")
+            found = found._replace(**{name: (low, high)})
+        if xlog and name == "across" and (min(values) < 0 or (middle > 0 and min(values) == 0)):
+            raise ValueError(f"{what} reaches {min(values):g} across; a log axis needs numbers above 0, or 0 alone")
+    if xlog and found.x == 0 and found.across not in (None, (0.0, 0.0)):
+        raise ValueError(f"{what} lies at 0 on a log axis and has a spread across")
+    return found
 
 
 def thinned(series: Series, step: int) -> Series:

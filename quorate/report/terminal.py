@@ -94,6 +94,11 @@ class Terminal:
         if not self.quiet:
             self._print((name, "bold"), ("  ", ""), (text, "dim"))
 
+    def announce(self, text: str) -> None:
+        """A line before the stages, on stderr."""
+        if text and not self.quiet:
+            self._print((text, "dim"), stream=self.stderr)
+
     @contextmanager
     def stages(self, names: Sequence[str]) -> Iterator[Progress]:
         """Progress through named stages on stderr; see `Progress`. On a terminal the bars are gone afterwards."""

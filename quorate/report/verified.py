@@ -89,7 +89,7 @@ class Story:
 
     def _detail(self, finding: Finding) -> str:
         worst, at = finding.worst, finding.broken_at
-        t = self.found.fleet.liars
+        t = self.found.roster.liars
         if finding.about.kind == SOMETIMES:
             return "" if finding.holds else "not in any run: safe because nothing ever happens"
         if not any(finding.counts):
@@ -108,13 +108,13 @@ class Story:
     def verdict(self) -> str:
         """One sentence, for `--quiet` and the head of the page."""
         found, name = self.found, self.found.name.replace("_", " ")
-        if found.holds and not found.fleet.liars:
+        if found.holds and not found.roster.liars:
             return f"The {name} holds; there is no liar."
         if found.holds and (self.safety is None or not self.safety.worst):
-            return f"The {name} holds, whatever {_liars(found.fleet.liars, 'can say')}."
+            return f"The {name} holds, whatever {_liars(found.roster.liars, 'can say')}."
         if found.holds:
             often = f"in at most {number(self.safety.worst)} of runs"
-            return f"The {name} holds: {_liars(found.fleet.liars, 'can break it')} {often}."
+            return f"The {name} holds: {_liars(found.roster.liars, 'can break it')} {often}."
         broken = next((f for f in found.findings if not f.holds), None)
         if broken is None:
             return f"The {name} is not carried as it should be: {found.engine.difference}."
@@ -200,7 +200,7 @@ class Story:
                 )
             )
         play = self.likely
-        if play is None or play.fleet.honest + play.fleet.liars > DRAWN_NODES or len(play.turns) > DRAWN_ROUNDS:
+        if play is None or play.roster.honest + play.roster.liars > DRAWN_NODES or len(play.turns) > DRAWN_ROUNDS:
             return figures
         safe = self.nearest_safe(play)
         title = "A run that breaks it" if self.broken is not None else "The run behind the chance that is left"
@@ -213,7 +213,7 @@ class Story:
     def _columns(self, named: list[Finding]) -> list[int]:
         """The numbers of willing nodes that a heat map shows: all, or those around where something can go wrong; none
         where even these are too many."""
-        everyone = list(range(self.found.fleet.honest + 1))
+        everyone = list(range(self.found.roster.honest + 1))
         if len(everyone) > MOST_COLUMNS and self.safety is not None:
             near = [a for a, chance in enumerate(self.safety.chances) if chance] or [0]
             everyone = everyone[max(0, near[0] - 2) : near[-1] + 3]
@@ -234,7 +234,7 @@ class Story:
         changed += [("Only in the last round the liars are silent.", [*lies[:-1], quiet], words)]
         changed += [("The same run with silent liars.", [quiet] * len(lies), words)]
         for why, told, coin in changed:
-            other = played(found.protocol, play.fleet, play.proposals, told, coin)
+            other = played(found.protocol, play.roster, play.proposals, told, coin)
             if not breaks(found.protocol, found.findings[index].about, other, replayed(found.protocol, other)[0]):
                 return why, told_in_space(found.protocol, other, False)
         return None

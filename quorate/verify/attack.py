@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from quorate import __version__
-from quorate.core import Fleet, Property, Protocol
+from quorate.core import Property, Protocol, Roster
 from quorate.core.property import SOMETIMES
 from quorate.errors import Refusal, unknown
 from quorate.faults import Scripted
@@ -101,15 +101,15 @@ def attack(
     if episodes is not None and episodes < 1:
         raise Refusal(f"--episodes is {episodes}; it counts votes that are attacked and must be at least 1")
     began = time.monotonic()
-    entry, protocol, fleet, settings = instance(name, flags, options)
+    entry, protocol, roster, settings = instance(name, flags, options)
     about = entry.properties[0]
     if about.kind == SOMETIMES:
         raise Refusal(f"{name} promises nothing that an attacker could break")
-    exact, machine = _exact(protocol, fleet, entry.values, about, most, seconds)
-    here = case(protocol, fleet, about, entry.values, machine)
+    exact, machine = _exact(protocol, roster, entry.values, about, most, seconds)
+    here = case(protocol, roster, about, entry.values, machine)
     fault, plans = None, None
     if method == "learned":
-        if not fleet.liars:
+        if not roster.liars:
             raise Refusal("--t is 0; there is nobody who could learn to attack")
         fault, spent = train(here, seed, episodes)
         worth = chances(here, fault, here.starts)
@@ -119,28 +119,28 @@ def attack(
             generations = max(1, episodes // (CROWD * len(here.starts)))
         found = search(here, generations, seed)
         plans, spent = found.plans, found.episodes
-        worth = chances(here, Scripted(plan=found.plans, extras=fleet.liars), here.starts, each=True)
-    best = _worst(fleet, (here.starts == entry.values[-1]).sum(axis=1), worth)
+        worth = chances(here, Scripted(plan=found.plans, extras=roster.liars), here.starts, each=True)
+    best = _worst(roster, (here.starts == entry.values[-1]).sum(axis=1), worth)
     spent_seconds = time.monotonic() - began
     return Attacked(name, settings, method, best, exact, spent, spent_seconds, fault, here.starts, plans)
 
 
 def _exact(
-    protocol: Protocol, fleet: Fleet, values: tuple[int, ...], about: Property, most: float, seconds: float
+    protocol: Protocol, roster: Roster, values: tuple[int, ...], about: Property, most: float, seconds: float
 ) -> tuple[tuple[Fraction | None, ...] | None, Automaton]:
     """What the strongest attacker reaches, where the budget does for it; and the automaton."""
     try:
-        game = solve(protocol, fleet, values, (about,), most=most, seconds=seconds)
+        game = solve(protocol, roster, values, (about,), most=most, seconds=seconds)
     except Unsettled:
-        return None, automaton(protocol, fleet.honest, fleet.liars, values, (about,))
-    counts = np.asarray(about.when(protocol, fleet, game.proposed), bool)
+        return None, automaton(protocol, roster.honest, roster.liars, values, (about,))
+    counts = np.asarray(about.when(protocol, roster, game.proposed), bool)
     worth = [chance for chance, here in zip(game.answers[0].chances, counts, strict=True) if here]
-    return _worst(fleet, game.proposed[counts, -1], worth), game.machine
+    return _worst(roster, game.proposed[counts, -1], worth), game.machine
 
 
-def _worst(fleet: Fleet, willing: np.ndarray, worth: Sequence[Fraction]) -> tuple[Fraction | None, ...]:
+def _worst(roster: Roster, willing: np.ndarray, worth: Sequence[Fraction]) -> tuple[Fraction | None, ...]:
     """By how many nodes propose the last value: the worst of such starts, None where there are none."""
-    most: list[Fraction | None] = [None] * (fleet.honest + 1)
+    most: list[Fraction | None] = [None] * (roster.honest + 1)
     for number, chance in zip(willing.tolist(), worth, strict=True):
         known = most[number]
         most[number] = chance if known is None else max(known, chance)

@@ -13,7 +13,7 @@ import numpy as np
 
 from quorate import __version__
 from quorate import arguments as arguing
-from quorate.core import Fleet, Protocol, Registered
+from quorate.core import Protocol, Registered, Roster
 from quorate.core.property import SOMETIMES
 from quorate.errors import Refusal
 from quorate.protocols import protocol as registered
@@ -47,7 +47,7 @@ class Checked(NamedTuple):
     method: str
     protocol: Protocol
     entry: Registered
-    fleet: Fleet
+    roster: Roster
     words: tuple[str, ...]
     allowed: tuple[Fraction, ...]
     starts: tuple[tuple[Proven, ...], ...]
@@ -62,7 +62,7 @@ class Checked(NamedTuple):
 
     def worst(self, index: int) -> list[Fraction]:
         """The upper bound for property `index`, by how many nodes propose the last value: the worst start of each."""
-        most: list[Fraction] = [Fraction(0)] * (self.fleet.honest + 1)
+        most: list[Fraction] = [Fraction(0)] * (self.roster.honest + 1)
         for one in self.starts[index]:
             most[one.proposed[-1]] = max(most[one.proposed[-1]], one.upper)
         return most
@@ -92,13 +92,13 @@ def write(game: Game | Explored, path: Path | str, name: str, options: dict[str,
     """
     entry = registered(name)
     counted = isinstance(game, Game)
-    model: Any = CountModel(game.protocol, game.fleet, game.values, game.properties) if counted else None
+    model: Any = CountModel(game.protocol, game.roster, game.values, game.properties) if counted else None
     content: dict[str, Any] = {
         "certificate": FORMAT,
         "version": __version__,
         "protocol": name,
         "options": {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()},
-        "fleet": list(game.fleet),
+        "roster": list(game.roster),
         "sources": sources(entry, game.protocol),
         "method": "exact" if counted else "exhaustive",
         "layers": [layer.states.tolist() for layer in game.layers],
@@ -213,14 +213,14 @@ def _read(path: Path | str) -> dict[str, Any]:
 def _checked(content: dict[str, Any]) -> Checked:
     name, entry = content["protocol"], registered(content["protocol"])
     options = arguing.converted(arguing.of(entry.make), content["options"])
-    _, protocol, fleet, _ = instance(entry, False, options)
-    if content["fleet"] != list(fleet):
-        raise Refusal(f"it is about a fleet of {content['fleet']}, and its options make one of {list(fleet)}")
+    _, protocol, roster, _ = instance(entry, False, options)
+    if content["roster"] != list(roster):
+        raise Refusal(f"it is about a roster of {content['roster']}, and its options make one of {list(roster)}")
     now = sources(entry, protocol)
     for module in sorted(now.keys() | content["sources"].keys()):
         if now.get(module) != content["sources"].get(module):
             raise Refusal(f"it proves something about another {name}: {module} has another source now")
-    model = _model(content, protocol, fleet, entry)
+    model = _model(content, protocol, roster, entry)
     stored = [{key: i for i, key in enumerate(model.keys(content, r))} for r in range(model.rounds + 1)]
     begins = [model.path(proposals, [], [])[0] for proposals in content["starts"]]
     if {key for _, key in model.starts()} - set(begins):
@@ -248,20 +248,20 @@ def _checked(content: dict[str, Any]) -> Checked:
         content["method"],
         protocol,
         entry,
-        fleet,
-        tuple(about.words(protocol, fleet) for about in entry.properties),
-        tuple(about.at_most(protocol, fleet) for about in entry.properties),
+        roster,
+        tuple(about.words(protocol, roster) for about in entry.properties),
+        tuple(about.at_most(protocol, roster) for about in entry.properties),
         starts,
-        tuple(tuple(map(bool, about.when(protocol, fleet, counts))) for about in entry.properties),
+        tuple(tuple(map(bool, about.when(protocol, roster, counts))) for about in entry.properties),
         sum(map(len, stored)),
         replays,
     )
 
 
-def _model(content: dict[str, Any], protocol: Protocol, fleet: Fleet, entry: Registered) -> Any:
+def _model(content: dict[str, Any], protocol: Protocol, roster: Roster, entry: Registered) -> Any:
     if content["method"] == "exhaustive":
-        return MessageModel(protocol, fleet, entry.values, entry.properties, content)
-    model = CountModel(protocol, fleet, entry.values, entry.properties)
+        return MessageModel(protocol, roster, entry.values, entry.properties, content)
+    model = CountModel(protocol, roster, entry.values, entry.properties)
     if model.fingerprint() != content["tables"]:
         raise Refusal("the protocol's tables come out otherwise in this version")
     return model
@@ -367,17 +367,17 @@ class _Proof:
 
     def _play(self, proposals: Sequence[int], script: dict[str, Any]) -> tuple[Play, tuple[int, ...]]:
         """(the play, what its coin means)."""
-        fleet, turns, meanings = self.model.fleet, [], []
+        roster, turns, meanings = self.model.roster, [], []
         for r, (told, word) in enumerate(zip(script["lies"], script["words"], strict=True)):
-            if len(told) != fleet.honest * fleet.liars:
+            if len(told) != roster.honest * roster.liars:
                 raise Refusal("a play tells another number of nodes")
             messages = [self.alphabet[letter] for letter in told]
             said = [None if message is None else reading.tupled(message) for message in messages]
-            lies: Telling = tuple(tuple(said[i * fleet.liars : (i + 1) * fleet.liars]) for i in range(fleet.honest))
+            lies: Telling = tuple(tuple(said[i * roster.liars : (i + 1) * roster.liars]) for i in range(roster.honest))
             meaning, share = share_of(self.model, r, word)
             meanings.append(meaning)
             turns.append(Turn(word, share, (), lies, (), (), ()))
-        return Play(fleet, tuple(proposals), tuple(turns), ()), tuple(meanings)
+        return Play(roster, tuple(proposals), tuple(turns), ()), tuple(meanings)
 
     def _one_attack(self, plays: Sequence[tuple[Play, tuple[int, ...]]]) -> None:
         """Plays whose coin has meant the same so far have told the same; none goes on where another ends."""

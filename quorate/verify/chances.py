@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Int, PyTree, UInt32
 
 from quorate import comms
-from quorate.core import Fault, Fleet, Property, TallyProtocol
+from quorate.core import Fault, Property, Roster, TallyProtocol
 from quorate.errors import Refusal
 from quorate.verify.automaton import Automaton
 from quorate.verify.exact import compositions
@@ -26,26 +26,26 @@ class Case(NamedTuple):
     """What is attacked: a protocol, who takes part, the property to break, where it starts and what its coin can do."""
 
     protocol: TallyProtocol
-    fleet: Fleet
+    roster: Roster
     about: Property
     starts: np.ndarray  # [S, N]: what each node proposes, wherever the property speaks of it
     words: np.ndarray  # uint32[C, R]: the coins of each course
     shares: tuple[Fraction, ...]  # [C]: how likely each course is
 
 
-def case(protocol: TallyProtocol, fleet: Fleet, about: Property, values: Sequence[int], machine: Automaton) -> Case:
+def case(protocol: TallyProtocol, roster: Roster, about: Property, values: Sequence[int], machine: Automaton) -> Case:
     """Every start that differs and of which the property speaks, and every course of the coin that differs. `machine`
     is asked only where the coin's meaning changes and from where on it has none.
 
     Errors: `Refusal` for a property that speaks of no start.
     """
-    every = starts(protocol, fleet.honest, values)
+    every = starts(protocol, roster.honest, values)
     proposed = np.stack([(every == value).sum(axis=1) for value in values], axis=1)
-    counts = np.asarray(about.when(protocol, fleet, proposed), bool)
+    counts = np.asarray(about.when(protocol, roster, proposed), bool)
     if not counts.any():
-        raise Refusal(f'"{about.words(protocol, fleet)}" speaks of no start; there is nothing to attack')
+        raise Refusal(f'"{about.words(protocol, roster)}" speaks of no start; there is nothing to attack')
     words, shares = courses(machine)
-    return Case(protocol, fleet, about, every[counts], words, shares)
+    return Case(protocol, roster, about, every[counts], words, shares)
 
 
 def courses(machine: Automaton) -> tuple[np.ndarray, tuple[Fraction, ...]]:
@@ -144,7 +144,7 @@ def breached(case: Case, fault: Fault, proposals: np.ndarray, each: bool = False
     counts = _marked(
         case.protocol, case.about.mark, case.about.marks, fault, 0 if each else None, proposals, case.words
     )
-    return ~np.asarray(case.about.holds(case.protocol, case.fleet, np.asarray(counts)), bool)
+    return ~np.asarray(case.about.holds(case.protocol, case.roster, np.asarray(counts)), bool)
 
 
 def chances(case: Case, fault: Fault, proposals: np.ndarray, each: bool = False) -> list[Fraction]:

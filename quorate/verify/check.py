@@ -12,7 +12,7 @@ import numpy as np
 
 from quorate import __version__
 from quorate import arguments as arguing
-from quorate.core import Fault, Fleet, NoFault, Property, Protocol, Registered, TallyProtocol
+from quorate.core import Fault, NoFault, Property, Protocol, Registered, Roster, TallyProtocol
 from quorate.core.property import ALWAYS, EVENTUALLY, SOMETIMES
 from quorate.errors import Refusal
 from quorate.faults.counting import AllYes, DropAtRound, RandomYes, SilentLiars, SplitVote
@@ -62,7 +62,7 @@ class Verified(NamedTuple):
     words: str
     protocol: Protocol
     entry: Registered
-    fleet: Fleet
+    roster: Roster
     method: str
     findings: tuple[Finding, ...]
     game: Game
@@ -88,17 +88,17 @@ class Verified(NamedTuple):
 
 def instance(
     name: str | Registered, flags: bool, given: dict[str, Any]
-) -> tuple[Registered, Protocol, Fleet, dict[str, Any]]:
+) -> tuple[Registered, Protocol, Roster, dict[str, Any]]:
     """A protocol made from its options: (entry, protocol, who takes part, every setting).
 
     >>> instance("hidden_stop_vote", False, {"n": 7, "t": 2})[2]
-    Fleet(honest=7, liars=2)
+    Roster(honest=7, liars=2)
     """
     entry = name if isinstance(name, Registered) else registered(name)
     asked = arguing.converted(arguing.of(entry.make), given, flags)
     protocol = entry.make(**asked)
     settings = entry.settings(protocol, asked)
-    return entry, protocol, Fleet(asked["n"], asked["t"]), settings
+    return entry, protocol, Roster(asked["n"], asked["t"]), settings
 
 
 def verify(
@@ -125,19 +125,19 @@ def verify(
     (True, ['0', '0', '0', '1/4', '0'])
     """
     began = time.monotonic()
-    entry, protocol, fleet, settings = instance(name, flags, options)
+    entry, protocol, roster, settings = instance(name, flags, options)
     if at_most is not None and not any(about.kind == ALWAYS for about in entry.properties):
         raise Refusal('--at-most bounds the first "always" property, and this protocol promises none')
     method = entry.method if method is None else method
-    game = _solver(method)(protocol, fleet, entry.values, entry.properties, most=most, seconds=seconds)
-    engine = carried(protocol, fleet, entry.values) if isinstance(protocol, TallyProtocol) else None
+    game = _solver(method)(protocol, roster, entry.values, entry.properties, most=most, seconds=seconds)
+    engine = carried(protocol, roster, entry.values) if isinstance(protocol, TallyProtocol) else None
     findings = tuple(_finding(game, entry, index, at_most) for index in range(len(entry.properties)))
-    bound = _bound(entry, protocol, fleet, findings)
+    bound = _bound(entry, protocol, roster, findings)
     spent = time.monotonic() - began
-    warnings = entry.warnings(protocol, fleet)
+    warnings = entry.warnings(protocol, roster)
     told = entry.told(settings)
     return Verified(
-        name, settings, told, protocol, entry, fleet, method, findings, game, engine, bound, spent, warnings
+        name, settings, told, protocol, entry, roster, method, findings, game, engine, bound, spent, warnings
     )
 
 
@@ -153,9 +153,9 @@ def _solver(method: str) -> Callable[..., Game]:
 
 def _finding(game: Game, entry: Registered, index: int, at_most: Fraction | None) -> Finding:
     about = entry.properties[index]
-    speaks = np.asarray(about.when(game.protocol, game.fleet, game.proposed), bool)
-    counts = np.zeros(game.fleet.honest + 1, bool)
-    chances = [Fraction(0)] * (game.fleet.honest + 1)
+    speaks = np.asarray(about.when(game.protocol, game.roster, game.proposed), bool)
+    counts = np.zeros(game.roster.honest + 1, bool)
+    chances = [Fraction(0)] * (game.roster.honest + 1)
     for proposed, chance, here in zip(game.proposed, game.answers[index].chances, speaks, strict=True):
         willing = int(proposed[-1])
         if here and not counts[willing]:
@@ -164,15 +164,15 @@ def _finding(game: Game, entry: Registered, index: int, at_most: Fraction | None
             chances[willing] = max(chances[willing], chance)
     first = next((i for i, p in enumerate(entry.properties) if p.kind == ALWAYS), None)
     asked = at_most is not None and index == first
-    allowed = at_most if asked else about.at_most(game.protocol, game.fleet)
-    words = about.words(game.protocol, game.fleet)
+    allowed = at_most if asked else about.at_most(game.protocol, game.roster)
+    words = about.words(game.protocol, game.roster)
     return Finding(about, words, tuple(chances), tuple(bool(c) for c in counts), allowed)
 
 
-def _bound(entry: Registered, protocol: Protocol, fleet: Fleet, findings: tuple[Finding, ...]) -> Fraction:
+def _bound(entry: Registered, protocol: Protocol, roster: Roster, findings: tuple[Finding, ...]) -> Fraction:
     """A proved bound on a breach of the first "always" property: its theorem's where one applies and is right, else
     what was found here."""
-    theorem = entry.bound(protocol, fleet)
+    theorem = entry.bound(protocol, roster)
     safety = next((finding for finding in findings if finding.about.kind == ALWAYS), None)
     if safety is None:
         return theorem
@@ -271,19 +271,19 @@ def tried(name: str | Registered, *, runs: int, seed: int = 0, flags: bool = Fal
     (False, True)
     """
     began = time.monotonic()
-    entry, protocol, fleet, settings = instance(name, flags, options)
+    entry, protocol, roster, settings = instance(name, flags, options)
     properties = tuple(about for about in entry.properties if not about.early)
-    found = sample(protocol, fleet, entry.values, properties, _battery(protocol, fleet), runs=runs, seed=seed)
+    found = sample(protocol, roster, entry.values, properties, _battery(protocol, roster), runs=runs, seed=seed)
     name = type(protocol).__name__ if isinstance(name, Registered) else name
-    titles = tuple(about.words(protocol, fleet) for about in properties)
-    allowed = tuple(about.at_most(protocol, fleet) for about in properties)
+    titles = tuple(about.words(protocol, roster) for about in properties)
+    allowed = tuple(about.at_most(protocol, roster) for about in properties)
     told = entry.told(settings)
     return Tried(name, settings, told, entry, properties, titles, allowed, found, runs, time.monotonic() - began)
 
 
-def _battery(protocol: Protocol, fleet: Fleet) -> dict[str, Fault]:
+def _battery(protocol: Protocol, roster: Roster) -> dict[str, Fault]:
     """Attacks on yes-no mail by t talkers; where mail is something else, nobody lies."""
-    key, t = jax.random.key(0), fleet.liars
+    key, t = jax.random.key(0), roster.liars
     sent = jax.eval_shape(lambda: protocol.send(protocol.propose(key, protocol.boot(key, jnp.int32(0)), jnp.int32(0))))
     attacks: dict[str, Fault] = {"nobody lies": NoFault()}
     if not t or not isinstance(sent, jax.ShapeDtypeStruct) or sent.dtype != bool:
@@ -291,6 +291,6 @@ def _battery(protocol: Protocol, fleet: Fleet) -> dict[str, Fault]:
     attacks |= {"silent": SilentLiars(extras=t), "all yes": AllYes(extras=t), "split": SplitVote(extras=t)}
     attacks |= {"random": RandomYes(chance=0.5, extras=t)}
     for at in sorted({1, 2, max(1, protocol.rounds // 2)} & set(range(1, protocol.rounds + 1))):
-        for passing in sorted({1, fleet.honest // 4, fleet.honest // 2} - {0}):
+        for passing in sorted({1, roster.honest // 4, roster.honest // 2} - {0}):
             attacks[f"drop all but {passing} in round {at}"] = DropAtRound(at=at, passing=passing, extras=t)
     return attacks

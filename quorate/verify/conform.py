@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from quorate import comms
-from quorate.core import Fault, Fleet, Tally, TallyProtocol
+from quorate.core import Fault, Roster, Tally, TallyProtocol
 from quorate.faults.scripted import Scripted
 
 PLAYS, CELLS = 256, 4_000_000  # plays, unless their inboxes would hold more votes than this
@@ -24,7 +24,7 @@ class Carried(NamedTuple):
     difference: str | None
 
 
-def carried(protocol: TallyProtocol, fleet: Fleet, values: tuple[int, ...], seed: int = 0) -> Carried | None:
+def carried(protocol: TallyProtocol, roster: Roster, values: tuple[int, ...], seed: int = 0) -> Carried | None:
     """Plays random proposals, lies and coins through `comms.converse`, and beside it by the plainest loop there is:
     everybody hears each honest vote once, its own included, and the lies told to it. Exact results are about that
     loop; this checks that they are about the engine too, and that what liars are shown does not depend on a coin that
@@ -32,7 +32,7 @@ def carried(protocol: TallyProtocol, fleet: Fleet, values: tuple[int, ...], seed
 
     None where a message is not one yes or no, since no plan can be written for its liars.
     """
-    n, t = fleet
+    n, t = roster
     keys = comms.node_keys(jax.random.key(seed), n)
     states = jax.vmap(protocol.boot)(keys, jnp.arange(n))
     shapes = jax.eval_shape(

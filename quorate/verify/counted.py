@@ -16,7 +16,7 @@ class Counted:
     as can be, and of those the ones with the fewest yes."""
 
     def __init__(self, game: Game):
-        self.game, self.protocol, self.fleet, self.properties = game, game.protocol, game.fleet, game.properties
+        self.game, self.protocol, self.roster, self.properties = game, game.protocol, game.roster, game.properties
         self.answers, self.layers, stages = game.answers, game.layers, game.machine.rounds
         self.shares, self.cuts = tuple(stage.shares for stage in stages), tuple(stage.cuts for stage in stages)
         self.begins = distinct(game.starts)[1]
@@ -25,7 +25,7 @@ class Counted:
 
     def seats(self, start: int) -> tuple[tuple[int, ...], Seats]:
         """Somebody who proposes what, so that classes and proposals are as often as the start says."""
-        machine, which = self.game.machine, kinds_of(self.protocol, self.fleet.honest)
+        machine, which = self.game.machine, kinds_of(self.protocol, self.roster.honest)
 
         def filled(kind: int, counts: np.ndarray, left: np.ndarray) -> list[np.ndarray] | None:
             if kind == len(machine.people):
@@ -41,7 +41,7 @@ class Counted:
 
         ways = filled(0, self.game.starts[start], self.game.proposed[start])
         assert ways is not None, "a start that nobody can propose"
-        chosen = np.empty(self.fleet.honest, np.int64)
+        chosen = np.empty(self.roster.honest, np.int64)
         for kind, way in enumerate(ways):
             chosen[which == kind] = np.repeat(np.arange(len(way)), way)[::-1]
         proposals = tuple(self.game.values[i] for i in chosen)
@@ -56,7 +56,7 @@ class Counted:
             some, free[kind] = free[kind][:count], free[kind][count:]
             after[:, some], told[some] = to[:, None], lie
         telling = tuple(
-            tuple(tuple(bool(j < yes) for yes in ways.lies[lie]) for j in range(self.fleet.liars)) for lie in told
+            tuple(tuple(bool(j < yes) for yes in ways.lies[lie]) for j in range(self.roster.liars)) for lie in told
         )
         return telling, [Seats(int(place), nodes) for place, nodes in zip(meanings, after, strict=True)]
 
@@ -81,7 +81,7 @@ class Counted:
 
     def _ways(self, round_: int) -> Ways:
         if round_ not in self.ways:
-            self.ways[round_] = Ways(self.game.machine.rounds[round_], self.fleet.liars)
+            self.ways[round_] = Ways(self.game.machine.rounds[round_], self.roster.liars)
         return self.ways[round_]
 
     def _total(self, round_: int, position: int) -> int:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from quorate.core import Fleet, Property, Protocol
+from quorate.core import Property, Protocol, Roster
 from quorate.core.property import SOMETIMES
 from quorate.verify.automaton import Automaton, Round, automaton
 from quorate.verify.tabulate import distinct
@@ -62,11 +62,11 @@ def by_willing(proposed: np.ndarray, chances: Sequence[Fraction], honest: int) -
 
 
 class Game(NamedTuple):
-    """A protocol against `fleet.liars` attackers, its positions and answers. `proposed[i]` counts the nodes that
+    """A protocol against `roster.liars` attackers, its positions and answers. `proposed[i]` counts the nodes that
     propose each value at start i."""
 
     protocol: Protocol
-    fleet: Fleet
+    roster: Roster
     properties: tuple[Property, ...]
     machine: Automaton
     layers: tuple[Layer, ...]
@@ -85,12 +85,12 @@ class Game(NamedTuple):
 
     def worst(self, index: int) -> list[Fraction]:
         """The answer for property `index`, by how many nodes propose the last value: the worst start of each."""
-        return by_willing(self.proposed, self.answers[index].chances, self.fleet.honest)
+        return by_willing(self.proposed, self.answers[index].chances, self.roster.honest)
 
 
 def solve(
     protocol: Protocol,
-    fleet: Fleet,
+    roster: Roster,
     values: Sequence[int],
     properties: Sequence[Property],
     *,
@@ -107,18 +107,18 @@ def solve(
     over s, the number of nodes in each class of the protocol's automaton; sum and max change places for a property
     whose liars see the coin early. Integers throughout; no rounding.
 
-    fleet       honest nodes and liars
+    roster       honest nodes and liars
     values      what may be proposed
     most        plays (positions times ways to lie) that may be looked at
     seconds     the time it may take
     Errors: `Refusal` for protocols that no automaton fits; `Unsettled` when the budget would not do.
     """
     clock = Budget(most, seconds)
-    machine = automaton(protocol, fleet.honest, fleet.liars, values, properties, clock.hear)
+    machine = automaton(protocol, roster.honest, roster.liars, values, properties, clock.hear)
     starts, proposed = _starts(machine, clock)
-    layers = _layers(machine, starts, fleet.liars, clock)
-    answers = tuple(_answer(protocol, fleet, machine, layers, starts, p, i) for i, p in enumerate(properties))
-    return Game(protocol, fleet, tuple(properties), machine, layers, starts, proposed, answers, tuple(values))
+    layers = _layers(machine, starts, roster.liars, clock)
+    answers = tuple(_answer(protocol, roster, machine, layers, starts, p, i) for i, p in enumerate(properties))
+    return Game(protocol, roster, tuple(properties), machine, layers, starts, proposed, answers, tuple(values))
 
 
 class Budget:
@@ -288,14 +288,14 @@ def _successors(ways: Ways, state: np.ndarray, total: int, meanings: int, width:
 
 def _answer(
     protocol: Protocol,
-    fleet: Fleet,
+    roster: Roster,
     machine: Automaton,
     layers: tuple[Layer, ...],
     starts: np.ndarray,
     about: Property,
     index: int,
 ) -> Answer:
-    good = _good(protocol, fleet, machine, layers, about, index)
+    good = _good(protocol, roster, machine, layers, about, index)
     silent = about.kind == SOMETIMES
     weights = [_weights(stage) for stage in machine.rounds]
     wide = math.prod(unit for _, unit in weights) >= 2**62
@@ -318,16 +318,16 @@ def _answer(
 
 
 def _good(
-    protocol: Protocol, fleet: Fleet, machine: Automaton, layers: tuple[Layer, ...], about: Property, index: int
+    protocol: Protocol, roster: Roster, machine: Automaton, layers: tuple[Layer, ...], about: Property, index: int
 ) -> np.ndarray:
     """At which of the last positions a property holds."""
     counts = layers[-1].states @ (machine.marks[index][:, None] == np.arange(about.marks)).astype(np.int64)
-    return np.asarray(about.holds(protocol, fleet, counts), bool)
+    return np.asarray(about.holds(protocol, roster, counts), bool)
 
 
 def breaches(game: Game, index: int) -> np.ndarray:
     """At which of the last positions property `index` is broken."""
-    return ~_good(game.protocol, game.fleet, game.machine, game.layers, game.properties[index], index)
+    return ~_good(game.protocol, game.roster, game.machine, game.layers, game.properties[index], index)
 
 
 def _weights(stage: Round) -> tuple[list[int], int]:
@@ -343,7 +343,7 @@ def informed(game: Game, index: int, knows: str, most: int = 2**14) -> tuple[Fra
     meanings = [range(len(stage.shares)) for stage in game.machine.rounds]
     if knows == "bit":
         early = game.properties[index]._replace(early=True)
-        parts = game.protocol, game.fleet, game.machine, game.layers, game.starts
+        parts = game.protocol, game.roster, game.machine, game.layers, game.starts
         return _answer(*parts, early, index).chances
     if math.prod(map(len, meanings)) > most:
         raise Unsettled(float(math.prod(map(len, meanings))), float("inf"))

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from quorate.core import Fleet, Property, Protocol, TallyProtocol
+from quorate.core import Property, Protocol, Roster, TallyProtocol
 from quorate.core.property import SOMETIMES
 from quorate.errors import Refusal
 from quorate.verify import reading, tabulate
@@ -36,7 +36,7 @@ class Explored(NamedTuple):
     """Every play of an instance. Positions are the ballots of all nodes, in order, each with what its node proposed."""
 
     protocol: Protocol
-    fleet: Fleet
+    roster: Roster
     properties: tuple[Property, ...]
     values: tuple[int, ...]
     layers: tuple[Layer, ...]
@@ -90,13 +90,13 @@ class Explored(NamedTuple):
 
     def worst(self, index: int) -> list[Fraction]:
         """The answer for property `index`, by how many nodes propose the last value: the worst start of each."""
-        return by_willing(self.proposed, self.answers[index].chances, self.fleet.honest)
+        return by_willing(self.proposed, self.answers[index].chances, self.roster.honest)
 
     # ------------------------------------------------------------------------ as `strategy.Board` asks
 
     def seats(self, start: int) -> tuple[tuple[int, ...], Seats]:
         chosen = self.proposals[start]
-        nodes = reading.begun(self.protocol, self.fleet, self.values, chosen[None])[1][0]
+        nodes = reading.begun(self.protocol, self.roster, self.values, chosen[None])[1][0]
         return tuple(self.values[i] for i in chosen), Seats(int(self.begins[start]), nodes)
 
     def tell(self, round_: int, seats: Seats, edge: int) -> tuple[Telling, list[Seats]]:
@@ -105,7 +105,7 @@ class Explored(NamedTuple):
         order = np.argsort(seats.nodes, kind="stable") if self.exchange else np.arange(len(seats.nodes))
         views, options = self._options(round_, seats.position, edge)
         ways = self._ways(round_, seats.position, edge)
-        combos = list(itertools.product(self.alphabet, repeat=self.fleet.liars))
+        combos = list(itertools.product(self.alphabet, repeat=self.roster.liars))
         told: list[Any] = [None] * len(order)
         after = np.empty((len(step.cuts), len(order)), np.int64)
         for place, node in enumerate(order.tolist()):
@@ -155,12 +155,12 @@ class Explored(NamedTuple):
     def _loud(self) -> np.ndarray:
         spoken = [0 if message is None else 1 + 2 * bool(np.any([np.any(part) for part in message]))
                   for message in self.alphabet]  # fmt: skip
-        return np.array([sum(way) for way in itertools.product(spoken, repeat=self.fleet.liars)])
+        return np.array([sum(way) for way in itertools.product(spoken, repeat=self.roster.liars)])
 
 
 def explore(
     protocol: Protocol,
-    fleet: Fleet,
+    roster: Roster,
     values: Sequence[int],
     properties: Sequence[Property],
     *,
@@ -188,9 +188,9 @@ def explore(
     """
     clock = Budget(most, seconds)
     exchange = exchange and isinstance(protocol, TallyProtocol)
-    alphabet = reading.alphabet(protocol, fleet, values, messages)
+    alphabet = reading.alphabet(protocol, roster, values, messages)
     while True:
-        found, spoken = _explored(protocol, fleet, tuple(values), tuple(properties), alphabet, exchange, clock)
+        found, spoken = _explored(protocol, roster, tuple(values), tuple(properties), alphabet, exchange, clock)
         more = [message for message in spoken if message not in alphabet]
         if not more:
             return found
@@ -206,16 +206,16 @@ def _sorted(states: np.ndarray, exchange: bool) -> np.ndarray:
 
 def _explored(
     protocol: Protocol,
-    fleet: Fleet,
+    roster: Roster,
     values: tuple[int, ...],
     properties: tuple[Property, ...],
     alphabet: tuple[Message, ...],
     exchange: bool,
     clock: Budget,
 ) -> tuple[Explored, list[Message]]:
-    clock.ask(float(len(values)) ** fleet.honest, float(len(values)) ** fleet.honest, 1)
-    chosen = np.indices((len(values),) * fleet.honest).reshape(fleet.honest, -1).T
-    pool, nodes = reading.begun(protocol, fleet, values, chosen)
+    clock.ask(float(len(values)) ** roster.honest, float(len(values)) ** roster.honest, 1)
+    chosen = np.indices((len(values),) * roster.honest).reshape(roster.honest, -1).T
+    pool, nodes = reading.begun(protocol, roster, values, chosen)
     nodes = _sorted(nodes, exchange)
     first, begins = tabulate.distinct(nodes)
     states = nodes[first]
@@ -223,7 +223,7 @@ def _explored(
         chosen, begins = chosen[first], np.arange(len(first))
     layers, shares, steps, pools, spoken = [], [], [], [pool], dict.fromkeys(reading.sayable(protocol, pool))
     for left in range(protocol.rounds, 0, -1):
-        layer, step, states, pool = _round(protocol, fleet, states, pools[-1], alphabet, exchange, clock, left)
+        layer, step, states, pool = _round(protocol, roster, states, pools[-1], alphabet, exchange, clock, left)
         layers.append(layer)
         steps.append(step)
         shares.append(tabulate.shares_of(step.cuts))
@@ -231,16 +231,16 @@ def _explored(
         if left > 1:
             spoken |= dict.fromkeys(reading.sayable(protocol, pool))
     layers.append(Layer(states, np.zeros(len(states) + 1, np.int64), np.zeros((1, 0), np.int64), np.zeros(0)))
-    good = _good(protocol, fleet, values, properties, states, pool)
+    good = _good(protocol, roster, values, properties, states, pool)
     answers = tuple(_answer(about, row, layers, shares, begins) for about, row in zip(properties, good, strict=True))
     proposed = np.stack([(chosen == value).sum(axis=1) for value in range(len(values))], axis=1)
     told = tuple(layers), tuple(shares), answers, begins, chosen, proposed, tuple(pools), tuple(steps)
-    return Explored(protocol, fleet, properties, values, *told, alphabet, exchange), list(spoken)
+    return Explored(protocol, roster, properties, values, *told, alphabet, exchange), list(spoken)
 
 
 def _round(
     protocol: Protocol,
-    fleet: Fleet,
+    roster: Roster,
     states: np.ndarray,
     pool: PyTree,
     alphabet: tuple[Message, ...],
@@ -248,15 +248,15 @@ def _round(
     clock: Budget,
     left: int,
 ) -> tuple[Layer, Step, np.ndarray, PyTree]:
-    size, nodes = tabulate.size_of(pool), fleet.honest
+    size, nodes = tabulate.size_of(pool), roster.honest
     value, ballot = states // size, states % size
     _, sent = tabulate.unique(reading.masked(protocol, pool))
     mail = np.broadcast_to(sent[ballot][:, None, :], (len(states), nodes, nodes))
     keys = np.concatenate([ballot[:, :, None], mail], axis=2).reshape(-1, 1 + nodes)
     first, view = tabulate.distinct(keys)
-    clock.ask(len(first) * len(alphabet) ** fleet.liars, len(states), 1)
+    clock.ask(len(first) * len(alphabet) ** roster.liars, len(states), 1)
     views = reading.seen(protocol, pool, ballot.reshape(-1)[first], ballot[first // nodes])
-    tellings = reading.tellings(protocol, pool, alphabet, fleet.liars)
+    tellings = reading.tellings(protocol, pool, alphabet, roster.liars)
     cuts, back, following = reading.read(protocol, views, tellings)
     cuts, back = tabulate.meanings(cuts, back)
     rows, lies = [], []
@@ -303,7 +303,7 @@ def _expanded(
 
 def _good(
     protocol: Protocol,
-    fleet: Fleet,
+    roster: Roster,
     values: tuple[int, ...],
     properties: tuple[Property, ...],
     states: np.ndarray,
@@ -314,7 +314,7 @@ def _good(
     for about in properties:
         marks = np.concatenate([tabulate.marked(about, protocol, np.full(size, v), decision) for v in values])
         counts = (marks[states][:, :, None] == np.arange(about.marks)).sum(axis=1)
-        good.append(np.asarray(about.holds(protocol, fleet, counts), bool))
+        good.append(np.asarray(about.holds(protocol, roster, counts), bool))
     return good
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quorate.core import Fleet, Property, Protocol, TallyProtocol
+from quorate.core import Property, Protocol, Roster, TallyProtocol
 from quorate.errors import Refusal
 from quorate.numerics.rational import WORDS
 from quorate.verify import reading
@@ -25,14 +25,14 @@ Key = tuple  # a position: counts by class, or what each node proposed and a nam
 class CountModel:
     """Positions are how many nodes are in each class of the automaton, which is written out anew."""
 
-    def __init__(self, protocol: Protocol, fleet: Fleet, values: Sequence[int], properties: Sequence[Property]):
-        self.protocol, self.fleet, self.values, self.properties = protocol, fleet, tuple(values), properties
-        self.machine = automaton(protocol, fleet.honest, fleet.liars, values, properties)
+    def __init__(self, protocol: Protocol, roster: Roster, values: Sequence[int], properties: Sequence[Property]):
+        self.protocol, self.roster, self.values, self.properties = protocol, roster, tuple(values), properties
+        self.machine = automaton(protocol, roster.honest, roster.liars, values, properties)
         self.rounds = len(self.machine.rounds)
         self.shares = [stage.shares for stage in self.machine.rounds]
         self.cuts = [stage.cuts for stage in self.machine.rounds]
         letters = self.machine.rounds[0].says.shape[1] if self.rounds else 0
-        self.told = list(itertools.product(range(fleet.liars + 1), repeat=letters))
+        self.told = list(itertools.product(range(roster.liars + 1), repeat=letters))
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256()
@@ -97,11 +97,11 @@ class CountModel:
         about, counts = self.properties[index], [0] * self.properties[index].marks
         for kind, count in enumerate(key):
             counts[int(self.machine.marks[index, kind])] += count
-        return not bool(about.holds(self.protocol, self.fleet, np.array(counts)))
+        return not bool(about.holds(self.protocol, self.roster, np.array(counts)))
 
     def path(self, proposals: Sequence[int], lies: Sequence[Telling], meanings: Sequence[int]) -> list[Key]:
         """The positions of a play, node by node."""
-        kinds, machine = kinds_of(self.protocol, self.fleet.honest), self.machine
+        kinds, machine = kinds_of(self.protocol, self.roster.honest), self.machine
         nodes = [int(machine.starts[kind, self.values.index(p)]) for kind, p in zip(kinds, proposals, strict=True)]
         found = [_counted(nodes, len(machine.rounds[0].says))]
         for r, (telling, c) in enumerate(zip(lies, meanings, strict=True)):
@@ -127,14 +127,14 @@ class MessageModel:
     """Positions are the ballots of all nodes, each by its name (a digest of its bytes) and with what was proposed."""
 
     def __init__(
-        self, protocol: Protocol, fleet: Fleet, values: Sequence[int], properties: Sequence[Property], content: Any
+        self, protocol: Protocol, roster: Roster, values: Sequence[int], properties: Sequence[Property], content: Any
     ):
-        self.protocol, self.fleet, self.values, self.properties = protocol, fleet, tuple(values), properties
+        self.protocol, self.roster, self.values, self.properties = protocol, roster, tuple(values), properties
         self.exchange = content["exchange"] and isinstance(protocol, TallyProtocol)
         self.alphabet = tuple(None if m is None else reading.tupled(m) for m in content["alphabet"])
         self.rounds, self.cuts, self.shares, self.tables = protocol.rounds, [], [], []
-        least = reading.alphabet(protocol, fleet, values, ())
-        pool = reading.begun(protocol, fleet, self.values, np.zeros((1, fleet.honest), np.int64))[0]
+        least = reading.alphabet(protocol, roster, values, ())
+        pool = reading.begun(protocol, roster, self.values, np.zeros((1, roster.honest), np.int64))[0]
         self.marks: dict[tuple[int, int, str], int] = {}
         self.pools, spoken = [pool], [*least, *reading.sayable(protocol, pool)]
         for r in range(self.rounds):
@@ -167,7 +167,7 @@ class MessageModel:
         own = np.array([own for own, _ in seen.values()])
         mail = np.array([row for _, row in seen.values()])
         views = reading.seen(self.protocol, pool, own, mail)
-        tellings = reading.tellings(self.protocol, pool, self.alphabet, self.fleet.liars)
+        tellings = reading.tellings(self.protocol, pool, self.alphabet, self.roster.liars)
         cuts, back, following = reading.read(self.protocol, views, tellings)
         cuts, back = meanings(cuts, back)
         names = ballot_names(following)
@@ -186,11 +186,11 @@ class MessageModel:
         ]
 
     def starts(self) -> Iterator[tuple[tuple[int, ...], Key]]:
-        for chosen in itertools.product(range(len(self.values)), repeat=self.fleet.honest):
+        for chosen in itertools.product(range(len(self.values)), repeat=self.roster.honest):
             yield tuple(chosen.count(v) for v in range(len(self.values))), self._begin(chosen)
 
     def _begin(self, chosen: Sequence[int]) -> Key:
-        nodes = reading.begun(self.protocol, self.fleet, self.values, np.array([chosen]))[1][0]
+        nodes = reading.begun(self.protocol, self.roster, self.values, np.array([chosen]))[1][0]
         names = ballot_names(self.pools[0])
         return _canonical([(int(node) // len(names), names[int(node) % len(names)]) for node in nodes], self.exchange)
 
@@ -213,14 +213,14 @@ class MessageModel:
                 decision, proposal = self.protocol.decide(ballot)[0], jnp.int32(self.values[value])
                 self.marks[index, value, name] = int(about.mark(self.protocol, proposal, decision))
         counts = np.bincount([self.marks[(index, *node)] for node in key], minlength=about.marks)
-        return not bool(about.holds(self.protocol, self.fleet, counts))
+        return not bool(about.holds(self.protocol, self.roster, counts))
 
     def path(self, proposals: Sequence[int], lies: Sequence[Telling], meanings: Sequence[int]) -> list[Key]:
         chosen = [self.values.index(proposal) for proposal in proposals]
         names = ballot_names(self.pools[0])
-        codes = reading.begun(self.protocol, self.fleet, self.values, np.array([chosen]))[1][0]
+        codes = reading.begun(self.protocol, self.roster, self.values, np.array([chosen]))[1][0]
         nodes = [(int(code) // len(names), names[int(code) % len(names)]) for code in codes]
-        ways = {way: i for i, way in enumerate(itertools.product(self.alphabet, repeat=self.fleet.liars))}
+        ways = {way: i for i, way in enumerate(itertools.product(self.alphabet, repeat=self.roster.liars))}
         found = [_canonical(nodes, self.exchange)]
         for r, (telling, c) in enumerate(zip(lies, meanings, strict=True)):
             order = sorted(range(len(nodes)), key=lambda i: nodes[i]) if self.exchange else range(len(nodes))

@@ -29,8 +29,8 @@ class OptimalAttack(CountingAttack):
 
     >>> from quorate.verify.check import instance
     >>> from quorate.verify.exact import solve
-    >>> entry, vote, fleet, _ = instance("hidden_stop_vote", False, {"n": 4, "k": 3, "max_rounds": 5})
-    >>> optimal(solve(vote, fleet, entry.values, entry.properties)).told.shape
+    >>> entry, vote, roster, _ = instance("hidden_stop_vote", False, {"n": 4, "k": 3, "max_rounds": 5})
+    >>> optimal(solve(vote, roster, entry.values, entry.properties)).told.shape
     (5, 5, 2, 2)
     """
 
@@ -68,7 +68,7 @@ def optimal(game: Game, index: int = 0) -> OptimalAttack:
         raise Refusal('a "sometimes" speaks of runs in which liars are silent; no attack belongs to it')
     if any(stage.says.shape[1] != 1 for stage in machine.rounds):
         raise Refusal(f"{name} sends more than one yes or no; the attackers forge one")
-    honest, liars = game.fleet
+    honest, liars = game.roster
     told = np.zeros((len(machine.rounds), honest + 1, 2, liars + 1), np.int64)
     owner: dict[tuple[int, int], np.ndarray] = {}
     for number, state, way in _courses(game, index):
@@ -101,7 +101,7 @@ def _courses(game: Game, index: int) -> Iterator[tuple[int, np.ndarray, Way]]:
         values, unit = answer.values[number + 1], answer.units[number + 1]
         for place in sorted(ahead):
             state = np.array(place)
-            way, options, reached = _best(stage, state, game.fleet.liars, values, unit, after)
+            way, options, reached = _best(stage, state, game.roster.liars, values, unit, after)
             stored = Fraction(int(answer.values[number][where[id(layers[number])][place]]), answer.units[number])
             if way.chance != stored:
                 raise AssertionError(f"round {number + 1}, {place}: the best way gives {way.chance}, not {stored}")

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, PyTree, UInt32
 
 from quorate.comms import boot, complete, converse
-from quorate.core import Fault, Fleet, Inbox, Key, Mail, Property, Protocol, State, add_up
+from quorate.core import Fault, Inbox, Key, Mail, Property, Protocol, Roster, State, add_up
 from quorate.errors import Refusal
 from quorate.numerics.rational import WORDS
 from quorate.verify.tabulate import marked
@@ -37,7 +37,7 @@ class Play(NamedTuple):
     """A whole play of honest nodes against liars, who are senders n, n + 1, ... Rounds after the last turn have silent
     liars, and it does not matter what the coin says in them."""
 
-    fleet: Fleet
+    roster: Roster
     proposals: tuple[int, ...]
     turns: tuple[Turn, ...]
     decisions: tuple[Any, ...]  # [node]
@@ -128,13 +128,13 @@ def _talks(protocol: Protocol, proposals: Array, payload: PyTree, told: Array, w
     return jax.vmap(one)(proposals, payload, told, words)
 
 
-def _arrays(protocol: Protocol, fleet: Fleet, plays: Sequence[Play]) -> tuple[Array, PyTree, Array, Array]:
+def _arrays(protocol: Protocol, roster: Roster, plays: Sequence[Play]) -> tuple[Array, PyTree, Array, Array]:
     key = jax.random.key(0)
     shapes = jax.eval_shape(
         lambda: protocol.send(protocol.propose(key, protocol.boot(key, jnp.int32(0)), jnp.int32(0)))
     )
     leaves, structure = jax.tree.flatten(shapes)
-    size = len(plays), protocol.rounds, fleet.honest, fleet.liars
+    size = len(plays), protocol.rounds, roster.honest, roster.liars
     payload, told = [np.zeros((*size, *leaf.shape), leaf.dtype) for leaf in leaves], np.zeros(size, bool)
     words = np.full(size[:2], WORDS - 1, np.uint32)
     for b, play in enumerate(plays):
@@ -142,7 +142,7 @@ def _arrays(protocol: Protocol, fleet: Fleet, plays: Sequence[Play]) -> tuple[Ar
             raise Refusal(f"the play has {len(play.turns)} turns; the protocol has {protocol.rounds} rounds")
         for r, turn in enumerate(play.turns):
             words[b, r] = turn.word
-            for i, j in itertools.product(range(fleet.honest), range(fleet.liars)):
+            for i, j in itertools.product(range(roster.honest), range(roster.liars)):
                 message = turn.lies[i][j]
                 if message is not None:
                     told[b, r, i, j] = True
@@ -161,7 +161,7 @@ def _plain(part: Any) -> Any:
 
 
 def replayed(protocol: Protocol, *plays: Play) -> list[tuple[Any, ...]]:
-    """The decisions of each play, all of one fleet: its lies and its coin once more, message by message through
+    """The decisions of each play, all of one roster: its lies and its coin once more, message by message through
     `comms.converse` and the protocol's own functions.
 
     A decision of one number is given as that number, others as their leaves. Errors: `Refusal` for a play of more turns
@@ -171,8 +171,8 @@ def replayed(protocol: Protocol, *plays: Play) -> list[tuple[Any, ...]]:
         return []
     number = 2 ** (len(plays) - 1).bit_length()  # few sizes, few compilations
     filled = [*plays, *plays[:1] * (number - len(plays))]
-    decision = jax.tree.map(np.asarray, _talks(protocol, *_arrays(protocol, plays[0].fleet, filled))[0])
-    return [tuple(_one(_rows(decision, b, i)) for i in range(play.fleet.honest)) for b, play in enumerate(plays)]
+    decision = jax.tree.map(np.asarray, _talks(protocol, *_arrays(protocol, plays[0].roster, filled))[0])
+    return [tuple(_one(_rows(decision, b, i)) for i in range(play.roster.honest)) for b, play in enumerate(plays)]
 
 
 def _one(leaves: tuple[Any, ...]) -> Any:
@@ -181,7 +181,7 @@ def _one(leaves: tuple[Any, ...]) -> Any:
 
 def played(
     protocol: Protocol,
-    fleet: Fleet,
+    roster: Roster,
     proposals: Sequence[int],
     lies: Sequence[Telling],
     words: Sequence[int],
@@ -191,10 +191,10 @@ def played(
     is what the protocol makes of it. Rounds that are not given have silent liars."""
     shares = (*shares, *[None] * (len(words) - len(shares)))
     blank = [Turn(word, share, (), told, (), (), ()) for told, word, share in zip(lies, words, shares, strict=True)]
-    play = Play(fleet, tuple(int(proposal) for proposal in proposals), tuple(blank), ())
-    decision, log = jax.tree.map(np.asarray, _talks(protocol, *_arrays(protocol, fleet, [play])))
+    play = Play(roster, tuple(int(proposal) for proposal in proposals), tuple(blank), ())
+    decision, log = jax.tree.map(np.asarray, _talks(protocol, *_arrays(protocol, roster, [play])))
     said, spoke, heard, later, speaks, settled = log
-    nodes, turns = range(fleet.honest), []
+    nodes, turns = range(roster.honest), []
     for r, turn in enumerate(play.turns):
         turns.append(
             turn._replace(
@@ -211,7 +211,7 @@ def again(protocol: Protocol, play: Play) -> Play:
     """The play with everything but proposals, lies and coin worked out anew."""
     turns = play.turns
     told = [turn.lies for turn in turns], [turn.word for turn in turns], [turn.share for turn in turns]
-    return played(protocol, play.fleet, play.proposals, *told)
+    return played(protocol, play.roster, play.proposals, *told)
 
 
 def breaks(protocol: Protocol, about: Property, play: Play, decisions: Sequence[Any] | None = None) -> bool:
@@ -223,7 +223,7 @@ def breaks(protocol: Protocol, about: Property, play: Play, decisions: Sequence[
     decision = jax.tree.unflatten(structure, given)
     marks = marked(about, protocol, np.asarray(play.proposals), decision)
     counts = np.bincount(marks, minlength=about.marks)
-    return not bool(about.holds(protocol, play.fleet, counts))
+    return not bool(about.holds(protocol, play.roster, counts))
 
 
 def _proposed(protocol: Protocol) -> PyTree:

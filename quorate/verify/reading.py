@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, PyTree, UInt32
 
-from quorate.core import Fleet, Inbox, Key, Protocol
+from quorate.core import Inbox, Key, Protocol, Roster
 from quorate.verify import tabulate
 from quorate.verify.play import Message
 
@@ -49,10 +49,10 @@ class Reading(eqx.Module):
         return self.protocol.receive(key, ballot.ballot, inbox)
 
 
-def alphabet(protocol: Protocol, fleet: Fleet, values: Sequence[int], messages: Sequence[Message]) -> tuple:
+def alphabet(protocol: Protocol, roster: Roster, values: Sequence[int], messages: Sequence[Message]) -> tuple:
     """What liars may say at first: nothing, of a few yes and no all there is, else what is `sayable` when nodes have
     just proposed, and `messages`."""
-    ballots, _ = begun(protocol, fleet, tuple(values), np.zeros((1, fleet.honest), np.int64))
+    ballots, _ = begun(protocol, roster, tuple(values), np.zeros((1, roster.honest), np.int64))
     if complete(protocol, ballots):
         letters = len(jax.tree.leaves(tabulate.voices(protocol, ballots)[0]))
         known = list(itertools.product((False, True), repeat=letters))
@@ -86,12 +86,12 @@ def tupled(part: Any) -> Any:
     return tuple(map(tupled, part)) if isinstance(part, list) else part
 
 
-def begun(protocol: Protocol, fleet: Fleet, values: tuple[int, ...], chosen: np.ndarray) -> tuple[PyTree, np.ndarray]:
+def begun(protocol: Protocol, roster: Roster, values: tuple[int, ...], chosen: np.ndarray) -> tuple[PyTree, np.ndarray]:
     """(the ballots with which nodes begin; for each choice of values [starts, N] the code of each node: value times
     the number of ballots, plus ballot)."""
-    flat = tabulate.opened(protocol, tabulate.booted(protocol, fleet.honest), values, fleet.honest)
+    flat = tabulate.opened(protocol, tabulate.booted(protocol, roster.honest), values, roster.honest)
     pool, back = tabulate.unique(flat)
-    ballot = back.reshape(fleet.honest, len(values))[np.arange(fleet.honest)[None, :], chosen]
+    ballot = back.reshape(roster.honest, len(values))[np.arange(roster.honest)[None, :], chosen]
     return pool, chosen * tabulate.size_of(pool) + ballot
 
 

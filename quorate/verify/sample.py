@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Int, PyTree
 
 from quorate.comms import boot, converse
-from quorate.core import Fault, Fleet, Key, Property, Protocol, TallyProtocol
+from quorate.core import Fault, Key, Property, Protocol, Roster, TallyProtocol
 from quorate.core.property import SOMETIMES
 from quorate.errors import Refusal
 from quorate.measure.intervals import Interval, clopper_pearson
@@ -58,7 +58,7 @@ class Sampled(NamedTuple):
 
 def sample(
     protocol: Protocol,
-    fleet: Fleet,
+    roster: Roster,
     values: Sequence[int],
     properties: Sequence[Property],
     attacks: Mapping[str, Fault],
@@ -74,10 +74,10 @@ def sample(
     Clopper-Pearson interval at 1 - (1 - level) / cells, so all of them hold together with chance `level` (Bonferroni).
     A "sometimes" is sampled with silent liars, in cells of the attack "nobody lies".
 
-    attacks     name -> fault with at most `fleet.liars` talkers from outside, none of them a member
+    attacks     name -> fault with at most `roster.liars` talkers from outside, none of them a member
     runs        of each cell
     Cost: one compilation an attack; O(attacks N runs) conversations.
-    Errors: `Refusal` for no attack, fewer than one run, and faults that do not fit the fleet.
+    Errors: `Refusal` for no attack, fewer than one run, and faults that do not fit the roster.
     """
     if runs < 1:
         raise Refusal(f"runs is {runs}; it counts conversations of each cell and must be at least 1")
@@ -85,7 +85,7 @@ def sample(
         raise Refusal(f"level is {level:g}; it must lie between 0 and 1, such as 0.95")
     tried: list[tuple[str, Fault, list[int]]] = []
     for name, fault in attacks.items():
-        _fits(name, fault, fleet)
+        _fits(name, fault, roster)
         tried.append((name, fault, [i for i, about in enumerate(properties) if about.kind != SOMETIMES]))
     silent = [i for i, about in enumerate(properties) if about.kind == SOMETIMES]
     if silent:
@@ -97,7 +97,7 @@ def sample(
         key = jax.random.fold_in(jax.random.key(seed), place)
         found += [
             (name, index, willing, int(hits), int(number))
-            for index, *row in _broken(key, protocol, fleet, values, properties, indices, fault, runs)
+            for index, *row in _broken(key, protocol, roster, values, properties, indices, fault, runs)
             for willing, (hits, number) in enumerate(zip(*row, strict=True))
             if number
         ]
@@ -108,18 +108,18 @@ def sample(
     return Sampled(tuple(rows), level)
 
 
-def _fits(name: str, fault: Fault, fleet: Fleet) -> None:
-    if fault.extras > fleet.liars:
-        raise Refusal(f'the attack "{name}" has {fault.extras} talkers; the fleet has {fleet.liars} liars')
-    members = fault.liars(fault.reset(jax.random.key(0), fleet.honest))
+def _fits(name: str, fault: Fault, roster: Roster) -> None:
+    if fault.extras > roster.liars:
+        raise Refusal(f'the attack "{name}" has {fault.extras} talkers; the roster has {roster.liars} liars')
+    members = fault.liars(fault.reset(jax.random.key(0), roster.honest))
     if members is not None and bool(np.any(np.asarray(members))):
-        raise Refusal(f'the attack "{name}" has liars among the members; here all {fleet.honest} are honest')
+        raise Refusal(f'the attack "{name}" has liars among the members; here all {roster.honest} are honest')
 
 
 def _broken(
     key: Key,
     protocol: Protocol,
-    fleet: Fleet,
+    roster: Roster,
     values: Sequence[int],
     properties: Sequence[Property],
     indices: Sequence[int],
@@ -129,22 +129,22 @@ def _broken(
     """(property, in how many runs it was broken (of a "sometimes": held), how many runs it speaks of), by number of
     willing nodes."""
     asked = [properties[index] for index in indices]
-    hits, told = np.zeros((2, len(asked), fleet.honest + 1), np.int64)
-    willing = np.repeat(np.arange(fleet.honest + 1, dtype=np.int32), runs)
-    width = 1 if isinstance(protocol, TallyProtocol) else fleet.honest  # an inbox for each node, or one sum for all
-    batch = max(1, min(BATCH, CELLS // ((fleet.honest + fleet.liars) * width), len(willing)))
+    hits, told = np.zeros((2, len(asked), roster.honest + 1), np.int64)
+    willing = np.repeat(np.arange(roster.honest + 1, dtype=np.int32), runs)
+    width = 1 if isinstance(protocol, TallyProtocol) else roster.honest  # an inbox for each node, or one sum for all
+    batch = max(1, min(BATCH, CELLS // ((roster.honest + roster.liars) * width), len(willing)))
     marks, most = tuple(about.mark for about in asked), max((about.marks for about in asked), default=1)
     for first in range(0, len(willing), batch):
         some = np.resize(willing[first : first + batch], batch)  # the last batch is filled up, and cut below
         kept = min(batch, len(willing) - first)
         key_now, choices = jax.random.fold_in(key, first // batch), jnp.asarray(values, jnp.int32)
-        counts, proposed = _counted(marks, key_now, protocol, choices, some, fault, fleet.honest, most)
+        counts, proposed = _counted(marks, key_now, protocol, choices, some, fault, roster.honest, most)
         proposed = np.asarray(proposed)[:kept]
         for i, (about, count) in enumerate(zip(asked, np.asarray(counts)[:, :kept], strict=True)):
-            holds = np.asarray(about.holds(protocol, fleet, count[:, : about.marks]), bool)
-            hit, speaks = holds == (about.kind == SOMETIMES), np.asarray(about.when(protocol, fleet, proposed), bool)
-            hits[i] += np.bincount(some[:kept][hit & speaks], minlength=fleet.honest + 1)
-            told[i] += np.bincount(some[:kept][speaks], minlength=fleet.honest + 1)
+            holds = np.asarray(about.holds(protocol, roster, count[:, : about.marks]), bool)
+            hit, speaks = holds == (about.kind == SOMETIMES), np.asarray(about.when(protocol, roster, proposed), bool)
+            hits[i] += np.bincount(some[:kept][hit & speaks], minlength=roster.honest + 1)
+            told[i] += np.bincount(some[:kept][speaks], minlength=roster.honest + 1)
     return list(zip(indices, hits, told, strict=True))
 
 

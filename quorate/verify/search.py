@@ -25,7 +25,7 @@ class Found(NamedTuple):
 def _worth(case: Case, plans: np.ndarray) -> np.ndarray:
     """The chance of a breach under each plan [S, P, R, N] from its start: float64[S, P]."""
     number, crowd = plans.shape[:2]
-    fault = Scripted(plan=plans.reshape(-1, *plans.shape[2:]), extras=case.fleet.liars)
+    fault = Scripted(plan=plans.reshape(-1, *plans.shape[2:]), extras=case.roster.liars)
     bad = breached(case, fault, np.repeat(case.starts, crowd, axis=0), each=True)
     return (bad @ np.array([float(share) for share in case.shares])).reshape(number, crowd)
 
@@ -139,7 +139,7 @@ def _changed(dice: np.random.Generator, plans: np.ndarray, liars: int) -> np.nda
 
 def _sizes(case: Case) -> tuple[int, int, int, int]:
     """(starts, honest nodes, rounds, liars)."""
-    return len(case.starts), case.fleet.honest, case.words.shape[1], case.fleet.liars
+    return len(case.starts), case.roster.honest, case.words.shape[1], case.roster.liars
 
 
 SEARCHES: dict[str, tuple[Callable[[Case, int, int], Found], int]] = {  # and how many generations unless told

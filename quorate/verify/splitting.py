@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, PyTree
 
 from quorate.comms import Channel, boot, complete, exchange, node_keys, tally, with_extras
-from quorate.core import Fault, Fleet, Key, Property, Protocol, TallyProtocol
+from quorate.core import Fault, Key, Property, Protocol, Roster, TallyProtocol
 from quorate.core.property import SOMETIMES
 from quorate.errors import Refusal
 from quorate.measure.intervals import Interval
@@ -30,7 +30,7 @@ class Split(NamedTuple):
 
 def split(
     protocol: Protocol,
-    fleet: Fleet,
+    roster: Roster,
     about: Property,
     proposals: Sequence[int],
     fault: Fault,
@@ -75,29 +75,29 @@ def split(
         raise Refusal(
             f"{type(fault).__name__} holds mail back from round to round; splitting cannot copy what is under way"
         )
-    if len(proposals) != fleet.honest:
-        raise Refusal(f"there are {len(proposals)} proposals; the fleet has {fleet.honest} honest nodes")
-    if fault.extras > fleet.liars:
-        raise Refusal(f"the fault has {fault.extras} talkers; the fleet has {fleet.liars} liars")
+    if len(proposals) != roster.honest:
+        raise Refusal(f"there are {len(proposals)} proposals; the roster has {roster.honest} honest nodes")
+    if fault.extras > roster.liars:
+        raise Refusal(f"the fault has {fault.extras} talkers; the roster has {roster.liars} liars")
     proposal = jnp.asarray(proposals, jnp.int32)
     keys = jax.random.split(jax.random.key(seed), repetitions)
-    table = jnp.asarray(_broken(protocol, fleet, about))
+    table = jnp.asarray(_broken(protocol, roster, about))
     ends, kept = _repeated(keys, protocol, fault, alive, about.mark, table, proposal, particles)
     shares = np.asarray(kept, np.float64) / particles
     estimates = shares.prod(axis=1) * np.asarray(ends, np.float64) / particles
     return Split(_student(estimates, level), tuple(estimates.tolist()), tuple(shares.mean(axis=0).tolist()))
 
 
-def _broken(protocol: Protocol, fleet: Fleet, about: Property) -> np.ndarray:
+def _broken(protocol: Protocol, roster: Roster, about: Property) -> np.ndarray:
     """Whether the property is broken, by how many nodes carry the marks 1, 2, ..; the others carry mark 0."""
-    shape = (fleet.honest + 1,) * (about.marks - 1)
+    shape = (roster.honest + 1,) * (about.marks - 1)
     if np.prod(shape, dtype=float) > CASES:
         raise Refusal(
-            f"{fleet.honest} nodes can carry {about.marks} marks in more ways than splitting keeps in a table"
+            f"{roster.honest} nodes can carry {about.marks} marks in more ways than splitting keeps in a table"
         )
     counts = np.indices(shape).reshape(about.marks - 1, -1).T
-    counts = np.concatenate([fleet.honest - counts.sum(axis=1, keepdims=True), counts], axis=1)
-    return ~np.asarray(about.holds(protocol, fleet, counts), bool).reshape(shape)
+    counts = np.concatenate([roster.honest - counts.sum(axis=1, keepdims=True), counts], axis=1)
+    return ~np.asarray(about.holds(protocol, roster, counts), bool).reshape(shape)
 
 
 def _student(estimates: np.ndarray, level: float) -> Interval:

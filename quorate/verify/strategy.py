@@ -25,7 +25,7 @@ class Board(Protocol):
     """A solved game as `Strategy` walks it, whatever its positions are."""
 
     protocol: Any
-    fleet: Any
+    roster: Any
     properties: Any
     answers: Any
     layers: tuple[Layer, ...]
@@ -146,7 +146,7 @@ class Strategy:
                        for c, one, telling in self._onward(r, seats)]  # fmt: skip
             _, _, c, seats, telling = min(options, key=lambda option: option[:3])
             self._write(script, r, c, telling)
-        return played(self.board.protocol, self.board.fleet, proposals, *script)
+        return played(self.board.protocol, self.board.roster, proposals, *script)
 
     def _onward(self, r: int, seats: Seats) -> Iterator[tuple[int, Seats, Telling]]:
         """(meaning of the coin, what follows, what was told) wherever there is still something to be had."""

@@ -65,10 +65,10 @@ class Earnest(Learner):
 
 def scenario(case: Case, fault: Learned) -> Scenario:
     """The votes of a case, attacked."""
-    honest, marks = case.fleet.honest, case.about.marks
+    honest, marks = case.roster.honest, case.about.marks
     table = np.zeros((honest + 1,) * (marks - 1), np.float32)
     ends = compositions(honest, marks)
-    table[tuple(ends[:, :-1].T)] = ~np.asarray(case.about.holds(case.protocol, case.fleet, ends), bool)
+    table[tuple(ends[:, :-1].T)] = ~np.asarray(case.about.holds(case.protocol, case.roster, ends), bool)
     world = Votes(
         num_agents=honest, vote=case.protocol, mark=case.about.mark, marks=marks, starts=case.starts,
         broken=table.reshape(-1),
@@ -82,9 +82,9 @@ def train(case: Case, seed: int, episodes: int | None = None, runs: int = RUNS) 
     One vote a tick and run, one step of learning a tick. Starts of which the property speaks are drawn evenly, whether
     or not they can be broken: the attackers are not told which.
     """
-    rounds, honest = case.words.shape[1], case.fleet.honest
+    rounds, honest = case.words.shape[1], case.roster.honest
     root = jax.random.key(seed)
-    fault = untrained(jax.random.fold_in(root, 0), rounds=rounds, receivers=honest, extras=case.fleet.liars)
+    fault = untrained(jax.random.fold_in(root, 0), rounds=rounds, receivers=honest, extras=case.roster.liars)
     lessons = LESSONS if episodes is None else max(1, episodes // runs)
     here = scenario(case, fault)
     progress, _ = run(start(jax.random.fold_in(root, 1), here, runs), here, lessons, ())

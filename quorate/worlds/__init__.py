@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from quorate.core import World
+from quorate.worlds import fleet
 from quorate.worlds.bar import Bar
 from quorate.worlds.braess import Braess
 from quorate.worlds.gaussian_squeeze import GaussianSqueeze
@@ -20,4 +21,7 @@ WORLDS: dict[str, World] = {
     "braess_link": Braess(num_agents=12, link=True),
     "servers": Servers(num_agents=12, base=[1.0, 0.5, 2.0], speed=[1.0, 2.0, 4.0]),
     "sensors": Sensors(signal=np.arange(6.0), seen=np.eye(6, 12), noise=0.1, low=-0.5, width=1.0, bins=6),
+    "fleet": fleet.rolling(
+        num_agents=4, density=1.5, options=4, period=6, slack=(2, 5), team=(1, 2), speed=(0.8, 1.2), depots=1, drain=0.1
+    ),
 }

@@ -19,8 +19,6 @@ from quorate.core import (
     static,
     swept,
 )
-from quorate.errors import Refusal
-from tests.pinboard import Pinboard
 
 COIN = jax.random.key(77)
 
@@ -257,7 +255,7 @@ def test_unheard_rows_are_zero_and_own_words_true():
     assert payload[0, 0].tolist() == [10, 11] and payload[3, 0].tolist() == [40, 41]
     assert payload[2, 2:].tolist() == [[99, 99], [99, 99]]
     assert len(set(coin.tolist())) == 1 and coin[0] != 0
-    assert [float(x) for x in said.traffic] == [6, 2, 16, 1]  # offered: 2, 1 and 3 by those who speak
+    assert [float(x) for x in said.traffic[:4]] == [6, 2, 16, 1]  # offered: 2, 1 and 3 by those who speak
     assert said.lasting.tolist() == [0, 1, 2, 3]
 
 
@@ -332,7 +330,7 @@ def test_the_bill(n, extras, members, silent, untrusted, sent, heard):
     proposal = jnp.where(jnp.arange(n) < silent, 2, 1).astype(jnp.int32)
     fault = Liars(marked=mask(n, *members), extras=extras)
     said = both(Majority(rounds=1), proposal, fault, ~mask(n + extras, *untrusted))
-    assert [float(x) for x in said.traffic] == [sent, heard, heard, 1]  # one byte each
+    assert [float(x) for x in said.traffic[:4]] == [sent, heard, heard, 1]  # one byte each
     if not (extras or members or untrusted):
         twice = talk(Majority(rounds=2), jnp.ones(n, jnp.int32))
         assert float(twice.traffic.sent) == 2 * n * (n - 1)
@@ -390,9 +388,3 @@ def test_the_attackers_key_is_no_nodes():
         nodes = jax.random.key_data(comms.node_keys(jax.random.fold_in(key, round_), 20_000))
         assert not theirs & set(map(tuple, np.asarray(nodes).tolist()))
     assert len(theirs) == 4
-
-
-def test_a_board_is_refused():
-    with pytest.raises(Refusal) as refused:
-        talk(Pinboard(), jnp.zeros(3))
-    assert str(refused.value) == "Pinboard posts to places; this version carries tallies and neighbour lists only"

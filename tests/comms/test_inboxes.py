@@ -15,7 +15,7 @@ def test_slots_of_more_talkers_than_there_are_stay_empty():
     proposal, ghosts = jnp.array([1, 1, 0, 1]), comms.complete(4, 2)
     with_ghosts, without = (talk(Majority(), proposal, None, None, links) for links in (ghosts, comms.complete(4)))
     jax.tree.map(np.testing.assert_array_equal, with_ghosts.decision, without.decision)
-    assert [float(x) for x in with_ghosts.traffic] == [float(x) for x in without.traffic] == [24, 24, 24, 2]
+    assert [float(x) for x in with_ghosts.traffic[:4]] == [float(x) for x in without.traffic[:4]] == [24, 24, 24, 2]
     one = Liars(marked=mask(4), extras=1)
     jax.tree.map(
         np.testing.assert_array_equal,

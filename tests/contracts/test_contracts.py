@@ -26,11 +26,13 @@ from quorate.faults import FAULTS
 from quorate.learners import LEARNERS, Uniform
 from quorate.monitors import MONITORS
 from quorate.protocols import PROTOCOLS
+from quorate.protocols.mechanisms import MECHANISMS
 from quorate.testing.tiny import Chorus, IdleFault, IdleMonitor, Lamps, Show
 from quorate.utilities import UTILITIES
 from quorate.worlds import WORLDS
 from quorate.worlds.imperfect_devices import ImperfectDevices
-from tests.pinboard import Pinboard
+from tests import outlooks
+from tests.pinboard import Pinboard, wishes
 
 
 def at_size(world):
@@ -372,9 +374,43 @@ def test_a_broken_protocol_is_caught(protocol, said):
         testing.check_protocol(protocol, jnp.array([1, 0, 1, 1, 0], jnp.int32))
 
 
-def test_a_board_is_refused():
-    with pytest.raises(Refusal, match="Pinboard posts to places"):
-        testing.check_protocol(Pinboard(), jnp.arange(3))
+def test_a_board_keeps_its_promises():
+    testing.check_protocol(Pinboard(hosts=2), wishes(np.random.default_rng(0), 4, 3))
+
+
+class Swollen(Pinboard):
+    """Its places grow by a dtype when they serve."""
+
+    def serve(self, key, place_state, heap):
+        return place_state._replace(served=place_state.served + 1.0)
+
+
+class Forgetful(Pinboard):
+    """Its nodes drop what they heard."""
+
+    def hear(self, key, ballot, news):
+        return ballot[0]
+
+
+class Wide(Pinboard):
+    """Reads places by numbers that are none."""
+
+    def watch(self, ballot):
+        return super().watch(ballot).astype(jnp.float32)
+
+
+@pytest.mark.parametrize(
+    ("board", "breach"), [(Swollen, "places after serve"), (Forgetful, "ballot after hear"), (Wide, "places watched")]
+)
+def test_a_board_that_breaks_a_promise_is_told_so(board, breach):
+    with pytest.raises((Refusal, AssertionError), match=breach):
+        testing.check_protocol(board(), wishes(np.random.default_rng(0), 4, 3))
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_mechanism(name):
+    site, outlook = outlooks.site(agents=5, places=7), outlooks.random(seed=0, agents=5, places=7, options=4)
+    testing.check_protocol(MECHANISMS[name].make(site), outlook)
 
 
 class Sticky(Show):

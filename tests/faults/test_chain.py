@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from quorate import comms
-from quorate.core import CountingAttack, Fault, NoFault, Scenario, swept
+from quorate.core import Board, CountingAttack, Fault, NoFault, Scenario, swept
 from quorate.errors import Refusal
-from quorate.faults import Chain, Delay, Failing, Loss
+from quorate.faults import Chain, Crash, Delay, Failing, Loss, saboteurs
 from quorate.learners import Uniform
 from quorate.step import run, start
 from quorate.testing.tiny import Lamps, Show
@@ -43,11 +43,11 @@ class Adding(Fault):
     def on_credit(self, key, state, credit):
         return state + 1000, self._do(credit)
 
-    def on_post(self, key, state, posts):
-        return state + 1, self._do(posts)
+    def on_post(self, key, state, posts, board):
+        return state + board.places, self._do(posts)
 
-    def on_notice(self, key, state, notice, heard):
-        return state + 1, self._do(notice), ~heard
+    def on_notice(self, key, state, place, notice, heard, board):
+        return state + board.places + place, self._do(notice), ~heard
 
     def report(self, state):
         return state
@@ -64,8 +64,11 @@ def test_hooks_act_in_order():
     for hook, more, count in (("on_observe", (), 11), ("on_act", (None,), 101), ("on_credit", (), 1001)):
         after, value = getattr(chain, hook)(key, state, jnp.int32(5), *more)
         assert int(value) == 18 and [int(one) for one in after[:2]] == [count, count]
-    _, notice, heard = chain.on_notice(key, state, jnp.int32(5), jnp.array([True]))
-    assert int(notice) == int(chain.on_post(key, state, jnp.int32(5))[1]) == 18 and heard.tolist() == [True]
+    board = Board(jnp.int32(0), jnp.int32(0), 7, True)
+    told, notice, heard = chain.on_notice(key, state, jnp.int32(30), jnp.int32(5), jnp.array([True]), board)
+    posted, posts = chain.on_post(key, state, jnp.int32(5), board)
+    assert int(notice) == int(posts) == 18 and heard.tolist() == [True]
+    assert [int(one) for one in told[:2]] == [38, 38] and [int(one) for one in posted[:2]] == [8, 8]
     assert chain.report(after) == (after[0], after[1], ())
 
 
@@ -166,6 +169,15 @@ def test_liars_of_any():
     assert Chain(faults=(Loss(share=0.1),)).liars(((),)) is None
 
 
+def test_down_where_any_says_so():
+    key, crash = jax.random.key(0), Crash(share=0.5, at=0, order=jnp.arange(4), first=True)
+    chain = Chain(faults=(crash, Loss(share=0.1), Crash(share=0.25, at=1, order=-jnp.arange(4), first=True)))
+    state = chain.reset(key, 4)
+    down = [chain.down(chain.update(key, state, jnp.int32(t))).tolist() for t in range(2)]
+    assert down == [[False, False, True, True], [True, False, True, True]]
+    assert Chain(faults=(Loss(share=0.1), NoFault())).down(((), ())) is None
+
+
 def test_in_a_run():
     chain = Chain(faults=(Liars(marked=jnp.arange(N) < 2), Failing(fraction=1.0, at=2), Loss(share=0.2)))
     scenario = Scenario(Lamps(num_agents=N), Uniform(), commit=Show(), fault=chain)
@@ -185,6 +197,7 @@ def test_what_is_refused():
             "Liars and NoFault both have talkers from outside; one fault of a chain may",
         ),
         ((loss, liars), "Liars forges mail and stands behind Loss; put Loss behind it"),
+        ((loss, saboteurs("lie", 0.1)), "Saboteurs forges mail and stands behind Loss; put Loss behind it"),
         ((Delay(rounds=1), NoFault(extras=1)), "NoFault forges mail and stands behind Delay; put Delay behind it"),
     ):
         with pytest.raises(Refusal) as refused:

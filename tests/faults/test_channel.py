@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from quorate import comms
-from quorate.core import CountingAttack, NoFault, Protocol, TallyProtocol, static, swept
+from quorate.core import Board, CountingAttack, NoFault, Posts, Protocol, TallyProtocol, static, swept
 from quorate.errors import Refusal
 from quorate.faults import Bandwidth, Chain, Delay, Loss
 
@@ -266,3 +266,92 @@ def test_a_fault_that_is_not_there_changes_nothing():
     plain = talk(STORY, NoFault(), None, jax.random.key(0))
     for fault in (Loss(share=0.0), Delay(rounds=0), Bandwidth(most=N)):
         jax.tree.map(np.testing.assert_array_equal, plain, talk(STORY, fault, None, jax.random.key(0)))
+
+
+# -------------------------------------------------------------------------------------------------------------- boards
+
+BOARD = Board(jnp.int32(0), jnp.int32(0), 4, True)
+
+
+def slips(live, **parts):
+    return Posts(jnp.zeros(live.shape, jnp.int32), jnp.asarray(live), **parts)
+
+
+def test_loss_on_a_board_is_a_coin_for_every_message():
+    """Slips and notices are lost by themselves: counts of all cells, of all pairs in a row, and none that were not."""
+    live = np.random.default_rng(0).random((N, 3)) < 0.8
+    fault, share = Loss(share=0.3), 0.3
+
+    def once(key):
+        posts = fault.on_post(jax.random.fold_in(key, 0), (), slips(live), BOARD)[1]
+        heard = fault.on_notice(jax.random.fold_in(key, 1), (), posts.place, (), jnp.asarray(live), BOARD)[2]
+        return jnp.concatenate([posts.live, heard], axis=1)
+
+    kept = np.asarray(jax.vmap(once)(jax.random.split(jax.random.key(3), PLAYS)))
+    sent = np.concatenate([live, live], axis=1)
+    assert not kept[:, ~sent].any()
+    cells = kept[:, sent]
+    assert np.abs(cells.mean(axis=0) - (1 - share)).max() < 5 * (share * (1 - share) / PLAYS) ** 0.5
+    correlations = np.corrcoef(cells.T)[~np.eye(cells.shape[1], dtype=bool)]
+    assert np.abs(correlations).max() < 5.5 / PLAYS**0.5
+
+
+@pytest.mark.parametrize(("share", "by_mail", "arrives"), [(0.0, True, True), (1.0, True, False), (1.0, False, True)])
+def test_nothing_and_everything_is_lost_on_a_board_and_marks_never(share, by_mail, arrives):
+    fault, board = Loss(share=share), BOARD._replace(by_mail=by_mail)
+    for seed in range(3):
+        _, posts = fault.on_post(jax.random.key(seed), (), slips(np.ones((N, 3), bool)), board)
+        _, notice, heard = fault.on_notice(
+            jax.random.key(seed), (), posts.place, posts.place, jnp.ones((N, 3), bool), board
+        )
+        assert (posts.live == arrives).all() and (heard == arrives).all() and notice is posts.place
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 5])
+def test_bandwidth_on_a_board_takes_the_first(most):
+    fault, live = Bandwidth(most=most), np.random.default_rng(1).random((N, 4)) < 0.7
+    expected = np.array([[live[i, k] and live[i, : k + 1].sum() <= most for k in range(4)] for i in range(N)])
+    state, posts = fault.on_post(None, fault.reset(None, N), slips(live), BOARD)
+    assert (posts.live == expected).all() and state == ()
+    assert (fault.on_notice(None, (), posts.place, (), jnp.asarray(live), BOARD)[2] == expected).all()
+    assert (fault.on_post(None, (), slips(live), BOARD._replace(by_mail=False))[1].live == live).all()
+
+
+def test_bytes_are_for_all_rounds_of_a_tick():
+    """Slips of 4 + 4 + 8 = 16 bytes, then of 4: as many as fit, and anew in the next tick."""
+    budget, live = 40, np.random.default_rng(2).random((2, 3, N, 4)) < 0.6
+    fault = Bandwidth(bytes=budget)
+    state = fault.reset(None, N)
+    for t in range(2):
+        state, left = fault.update(None, state, t), np.full(N, budget)
+        for r in range(3):
+            parts = {} if r == 2 else {"bid": jnp.zeros((N, 4)), "body": jnp.zeros((N, 4, 2))}
+            state, posts = fault.on_post(None, state, slips(live[t, r], **parts), BOARD)
+            for i in range(N):
+                for k in range(4):
+                    fits = live[t, r, i, k] and left[i] >= (4 if r == 2 else 16)
+                    left[i] -= fits * (4 if r == 2 else 16)
+                    assert bool(posts.live[i, k]) == fits
+            assert state.tolist() == (budget - left).tolist()
+    assert (
+        fault.on_post(None, state * 0, slips(live[0, 0]), BOARD._replace(by_mail=False))[1].live == live[0, 0]
+    ).all()
+    free = Bandwidth(bytes=np.inf)
+    assert (free.on_post(None, free.reset(None, N), slips(live[0, 0]), BOARD)[1].live == live[0, 0]).all()
+
+
+def test_what_boards_refuse_and_what_only_boards_take():
+    posts = slips(np.ones((N, 2), bool))
+    with pytest.raises(Refusal) as refused:
+        Delay(rounds=1).on_post(None, (), posts, BOARD)
+    assert str(refused.value) == (
+        "Delay holds mail back within one conversation, and a board's mail may be late by ticks\n"
+        "wrap the protocol instead: protocols.delayed.Delayed(protocol=..., ticks=...)"
+    )
+    assert Delay(rounds=0).on_post(None, (), posts, BOARD)[1] is posts
+    assert Delay(rounds=1).on_post(None, (), posts, BOARD._replace(by_mail=False))[1] is posts
+    with pytest.raises(Refusal, match="bytes is -1.0; it is what an agent may post in a tick and must be at least 0"):
+        Bandwidth(bytes=-1)
+    for links in (None, comms.complete(N)):
+        with pytest.raises(Refusal, match="bytes limits what is posted to a board; this protocol has none"):
+            talk(STORY, Bandwidth(bytes=100), links, jax.random.key(0))

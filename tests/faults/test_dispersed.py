@@ -200,15 +200,18 @@ def test_mail_without_a_majority_is_refused(said, what):
 
 def test_boards_hear_the_attack():
     class Smearing(Fault):
-        def on_post(self, key, state, posts):
-            return state + 1, posts * 2
+        def down(self, state):
+            return state > 0
 
-        def on_notice(self, key, state, notice, heard):
-            return state + 10, notice * 3, ~heard
+        def on_post(self, key, state, posts, board):
+            return state + 1, posts * board
+
+        def on_notice(self, key, state, place, notice, heard, board):
+            return state + place, notice * board, ~heard
 
     fault = Dispersed(attack=Smearing(), draws=3)
-    assert fault.on_post(None, 0, 5) == (1, 10)
-    assert fault.on_notice(None, 0, 5, np.array(True)) == (10, 15, False)
+    assert fault.on_post(None, 0, 5, 2) == (1, 10) and fault.down(1) and not fault.down(0)
+    assert fault.on_notice(None, 0, 10, 5, np.array(True), 3) == (10, 15, False)
 
 
 def test_sums_and_incomplete_lists_are_refused():

@@ -98,7 +98,7 @@ def test_without_an_always_property_nothing_is_said_to_be_kept(memory):
 
 
 def test_a_promise_speaks_of_some_starts_only(memory):
-    promise = promising(memory, when=lambda protocol, fleet, proposed: proposed.min(axis=-1) == 0)
+    promise = promising(memory, when=lambda protocol, roster, proposed: proposed.min(axis=-1) == 0)
     alike = np.all(memory.log.proposals == memory.log.proposals[:, :1], axis=1)
     assert 0 < promise.ticks == alike.sum() < promising(memory).ticks == 10
 

@@ -22,7 +22,7 @@ def alike(one: Verified, other: Verified) -> bool:
     coin. Inboxes of yes and no: each sender says either, as far as it may speak in that round, silence being a no;
     one's own message is true.
     """
-    n, t = one.fleet
+    n, t = one.roster
     both = one.protocol, other.protocol
     me, value = (x.ravel() for x in np.meshgrid(np.arange(n), np.asarray(one.entry.values, np.int32), indexing="ij"))
     pairs = [_begun(protocol, jnp.asarray(me), jnp.asarray(value)) for protocol in both]

@@ -218,7 +218,7 @@ def _asked(instance: Instance) -> tuple[str | None, Verified]:
         found = check.verify(instance[0], **instance[1])
     broken = [finding.words for finding in found.findings if not finding.holds]
     if not broken and isinstance(found.protocol, TallyProtocol):
-        engine = check.carried(found.protocol, found.fleet, found.entry.values)
+        engine = check.carried(found.protocol, found.roster, found.entry.values)
         broken = [engine.difference] if engine is not None and engine.difference else []
     return (broken[0] if broken else None), found
 

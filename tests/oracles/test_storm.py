@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quorate.core import Fleet
+from quorate.core import Roster
 from quorate.protocols.hidden_stop_vote import HIDDEN, HiddenStopVote, stops
 from quorate.verify.exact import Game, informed, solve
 from tests.oracles import naive, storm
@@ -66,7 +66,7 @@ def game(n: int, k: int, t: int, margin: int | Sequence[int], law: Sequence[Frac
     """quorate's solver on its own protocol."""
     margins = margin if isinstance(margin, int) else np.array(margin, np.int32)
     vote = HiddenStopVote(threshold=k, margin=margins, stops=stops(law))
-    return solve(vote, Fleet(honest=n, liars=t), (0, 1), HIDDEN.properties)
+    return solve(vote, Roster(honest=n, liars=t), (0, 1), HIDDEN.properties)
 
 
 def ours(
@@ -190,7 +190,7 @@ def test_all_three_agree_on_wrong_decision_thresholds(decide):
         found = storm.check(storm.program(4, k, t, t, law, decide=decide), 4)
         assert (found.miscoordination, found.together) == naive.search(4, k, t, t, law, decide)
         vote = Shifted(threshold=k, margin=t, stops=stops(law), decide_more=decide)
-        solved = solve(vote, Fleet(honest=4, liars=t), (0, 1), HIDDEN.properties)
+        solved = solve(vote, Roster(honest=4, liars=t), (0, 1), HIDDEN.properties)
         assert solved.worst(0) == found.miscoordination
         assert [1 - chance for chance in solved.worst(1)] == found.together
 

@@ -48,25 +48,25 @@ def outcomes(protocol, proposals, lies, coins):
     return jax.vmap(lambda lie: play(protocol, proposals, lie, coins))(lies)
 
 
-def broken(promise, protocol, fleet, proposals, decisions, values=(0, 1)):
+def broken(promise, protocol, roster, proposals, decisions, values=(0, 1)):
     """Which plays break the property: bool[plays]."""
     given = jnp.broadcast_to(jnp.asarray(proposals), decisions.shape)
     marks = np.asarray(jax.vmap(jax.vmap(lambda x, a: promise.mark(protocol, x, a)))(given, decisions))
     counts = (marks[..., None] == np.arange(promise.marks)).sum(-2)
     proposed = (np.asarray(proposals)[:, None] == np.asarray(values)).sum(0)
-    return promise.when(protocol, fleet, proposed) & ~promise.holds(protocol, fleet, counts)
+    return promise.when(protocol, roster, proposed) & ~promise.holds(protocol, roster, counts)
 
 
-def count(promises, protocol, fleet, coins, starts=None):
+def count(promises, protocol, roster, coins, starts=None):
     """(plays, breaches of each property) over every start, every lie and every given row of coins."""
-    lies = every_lie(protocol.rounds, *fleet)
+    lies = every_lie(protocol.rounds, *roster)
     plays, breaches = 0, [0] * len(promises)
-    for proposals in every_start(fleet.honest) if starts is None else starts:
+    for proposals in every_start(roster.honest) if starts is None else starts:
         for row in coins:
             decisions = outcomes(protocol, proposals, lies, row)
             plays += len(lies)
             for i, promise in enumerate(promises):
-                breaches[i] += int(broken(promise, protocol, fleet, proposals, decisions).sum())
+                breaches[i] += int(broken(promise, protocol, roster, proposals, decisions).sum())
     return plays, breaches
 
 

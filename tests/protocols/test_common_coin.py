@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quorate.core import Fleet
+from quorate.core import Roster
 from quorate.protocols.common_coin import COMMON_COIN, CommonCoin, make
 from tests.protocols import plays
 
@@ -71,7 +71,7 @@ def test_the_exact_game_has_the_value_of_the_proof(n, t, rounds):
     assert size == 2**n * (t + 1) ** n * 2
     close = [n - t <= max(yes, n - yes) < n for yes in plays.every_start(n).sum(1).tolist()]
     assert values == [Fraction(1, 2**rounds) if hope else Fraction(0) for hope in close]
-    assert max(values) == AGREEMENT.at_most(make(n=n, t=t, rounds=rounds), Fleet(n, t))
+    assert max(values) == AGREEMENT.at_most(make(n=n, t=t, rounds=rounds), Roster(n, t))
 
 
 def test_too_few_members_break_it():
@@ -79,20 +79,20 @@ def test_too_few_members_break_it():
     for rounds in (1, 5):
         protocol = make(n=2, t=1, rounds=rounds)
         assert max(game(protocol, 2, 1)[0]) == 1
-        assert COMMON_COIN.bound(protocol, Fleet(2, 1)) == 1
-        assert AGREEMENT.at_most(protocol, Fleet(2, 1)) == Fraction(1, 2**rounds)
-    assert COMMON_COIN.warnings(make(n=2), Fleet(2, 1)) == (
+        assert COMMON_COIN.bound(protocol, Roster(2, 1)) == 1
+        assert AGREEMENT.at_most(protocol, Roster(2, 1)) == Fraction(1, 2**rounds)
+    assert COMMON_COIN.warnings(make(n=2), Roster(2, 1)) == (
         "3 members with 1 liars; agreement by a coin is proved from 4 members on, that is --n 3",
     )
-    assert COMMON_COIN.warnings(make(n=3), Fleet(3, 1)) == ()
-    assert COMMON_COIN.bound(make(n=3, rounds=2), Fleet(3, 1)) == Fraction(1, 4)
-    assert COMMON_COIN.bound(make(n=3, rounds=2), Fleet(3, 2)) == 1
+    assert COMMON_COIN.warnings(make(n=3), Roster(3, 1)) == ()
+    assert COMMON_COIN.bound(make(n=3, rounds=2), Roster(3, 1)) == Fraction(1, 4)
+    assert COMMON_COIN.bound(make(n=3, rounds=2), Roster(3, 2)) == 1
 
 
 def test_every_play_of_three_nodes_and_a_liar():
     """Two rounds, message by message, all coins: who all say the same is never moved."""
     protocol, coins = make(n=3, t=1, rounds=2), plays.every_coin(2)
-    tried, (differ, moved) = plays.count((AGREEMENT, VALIDITY), protocol, Fleet(3, 1), coins)
+    tried, (differ, moved) = plays.count((AGREEMENT, VALIDITY), protocol, Roster(3, 1), coins)
     assert (tried, moved) == (2**3 * 2**6 * 4, 0)
     # From any of 6 mixed starts one bit v can be kept. One coin of two fails, then 3 x 2 of 8 lies split the nodes (one
     # or two keep v); such a split is again a mixed start: 6 x (6 x 6) pairs of lies, one of the four rows of coins.
@@ -137,10 +137,10 @@ def test_a_seeded_bug_breaks_agreement(bug):
 
 def test_a_seeded_bug_breaks_validity():
     bug = AlwaysCoin(members=4, liars=1, rounds=2)
-    assert plays.count((VALIDITY,), bug, Fleet(3, 1), plays.every_coin(2))[1] == [2 * 2**6 * 2]
+    assert plays.count((VALIDITY,), bug, Roster(3, 1), plays.every_coin(2))[1] == [2 * 2**6 * 2]
 
 
 def test_all_can_decide_yes():
     yes, coins = np.ones(3, np.int32), np.zeros(3, np.uint32)
     decisions = plays.outcomes(make(n=3, rounds=3), yes, np.zeros((1, 3, 3, 1), bool), coins)
-    assert not plays.broken(POSSIBLE, make(n=3), Fleet(3, 1), yes, decisions).any()
+    assert not plays.broken(POSSIBLE, make(n=3), Roster(3, 1), yes, decisions).any()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from quorate import comms
-from quorate.core import Fault, Fleet, Inbox, Neighbours
+from quorate.core import Fault, Roster, Inbox, Neighbours
 from quorate.errors import Refusal
 from quorate.protocols.gossip import BINS, PUSH_SUM, PushSum, make, over
 
@@ -150,8 +150,8 @@ def test_what_is_lost_is_lost_and_a_liar_sets_the_average():
     assert np.abs(decisions(NOTHING) - 1 / 6).max() < 4 / BINS
     assert np.abs(decisions(Lost()) - 1 / 6).max() > 4 / BINS
     assert decisions(Rich(extras=1)).min() > 1
-    assert PUSH_SUM.warnings(make(n=6, t=1), Fleet(6, 1))
-    assert not PUSH_SUM.warnings(make(n=6, t=0), Fleet(6, 0))
+    assert PUSH_SUM.warnings(make(n=6, t=1), Roster(6, 1))
+    assert not PUSH_SUM.warnings(make(n=6, t=0), Roster(6, 0))
 
 
 class ForAll(PushSum):
@@ -183,7 +183,7 @@ class FirstOnly(PushSum):
 
 def breaches(protocol, n, runs=200):
     """In how many of the runs the registered property is broken, from half ones."""
-    promise, fleet = PUSH_SUM.properties[0], Fleet(n, 0)
+    promise, roster = PUSH_SUM.properties[0], Roster(n, 0)
     proposals, links = jnp.arange(n) % 2, comms.complete(n)
 
     def one(key):
@@ -192,7 +192,7 @@ def breaches(protocol, n, runs=200):
 
     marks = np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), runs)))
     counts = (marks[..., None] == np.arange(promise.marks)).sum(1)
-    return int((~promise.holds(protocol, fleet, counts)).sum())
+    return int((~promise.holds(protocol, roster, counts)).sum())
 
 
 def test_the_promise_is_kept_and_seeded_bugs_break_it():
@@ -209,8 +209,8 @@ def test_what_was_not_measured_is_not_promised():
         (6, 21, comms.complete(6), Fraction(1, 100)), (6, 40, RING, 1),
     ):  # fmt: skip
         protocol = make(n=n, rounds=rounds) if links is None else over(links, rounds)
-        assert promise.at_most(protocol, Fleet(n, 0)) == chance
-        assert any("nothing is promised" in line for line in PUSH_SUM.warnings(protocol, Fleet(n, 0))) == (chance == 1)
+        assert promise.at_most(protocol, Roster(n, 0)) == chance
+        assert any("nothing is promised" in line for line in PUSH_SUM.warnings(protocol, Roster(n, 0))) == (chance == 1)
 
 
 def test_mass_shows_what_the_estimate_hides():
@@ -222,12 +222,12 @@ def test_mass_shows_what_the_estimate_hides():
 
 
 def test_marks_and_counts():
-    promise, protocol, fleet = PUSH_SUM.properties[0], make(n=4, t=0), Fleet(4, 0)
+    promise, protocol, roster = PUSH_SUM.properties[0], make(n=4, t=0), Roster(4, 0)
 
     def holds(proposals, estimates):
         pairs = zip(proposals, estimates, strict=True)
         marks = [int(promise.mark(protocol, jnp.int32(x), jnp.float32(a))) for x, a in pairs]
-        return bool(promise.holds(protocol, fleet, np.bincount(marks, minlength=promise.marks)))
+        return bool(promise.holds(protocol, roster, np.bincount(marks, minlength=promise.marks)))
 
     assert holds([1, 1, 0, 0], [0.5, 0.5, 0.4375, 0.5625])
     assert not holds([1, 1, 0, 0], [0.5, 0.5, 0.5, 0.578125])

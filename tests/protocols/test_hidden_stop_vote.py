@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.core import Fleet
+from quorate.core import Roster
 from quorate.errors import Refusal
 from quorate.protocols.hidden_stop_vote import (
     FIXED,
@@ -22,7 +22,7 @@ from quorate.protocols.hidden_stop_vote import (
 )
 from tests.protocols import plays
 
-FLEET = Fleet(4, 1)
+FLEET = Roster(4, 1)
 STARTS = np.tril(np.ones((5, 4), np.int32), -1)  # 0..4 willing nodes; nodes are alike
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from quorate import comms, testing
-from quorate.core import Fault, Fleet, NoFault
+from quorate.core import Fault, Roster, NoFault
 from quorate.errors import Refusal
 from quorate.protocols.neighbourhood_vote import (
     LIVENESS,
@@ -22,12 +22,12 @@ from tests.protocols.plays import TAILS, count
 
 
 def test_every_play_of_three_and_a_liar():
-    plays, breaches = count((SAFETY, LIVENESS), NeighbourhoodVote(margin=1), Fleet(3, 1), [[TAILS, TAILS]])
+    plays, breaches = count((SAFETY, LIVENESS), NeighbourhoodVote(margin=1), Roster(3, 1), [[TAILS, TAILS]])
     assert (plays, breaches) == (8 * 2**6, [0, 0])
 
 
 def test_a_margin_below_the_liars_is_broken_in_every_play_in_which_they_say_yes():
-    plays, breaches = count((SAFETY,), NeighbourhoodVote(margin=0), Fleet(2, 1), [[TAILS, TAILS]], [np.array([0, 0])])
+    plays, breaches = count((SAFETY,), NeighbourhoodVote(margin=0), Roster(2, 1), [[TAILS, TAILS]], [np.array([0, 0])])
     assert plays == 2**4
     assert breaches == [12]  # all but the plays in which the last round is silent
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quorate.core import Fleet
+from quorate.core import Roster
 from quorate.protocols.phase_king import PHASE_KING, PhaseKing, make
 from tests.protocols import plays
 
@@ -35,10 +35,10 @@ def test_it_is_its_twin():
 
 def test_every_play_of_four_nodes_and_a_liar():
     """All 2^16 lies of four rounds from all 16 starts."""
-    protocol, fleet = make(n=4, t=1), Fleet(4, 1)
-    assert plays.count(PROMISES, protocol, fleet, coins(protocol)) == (2**20, [0, 0])
-    assert PHASE_KING.bound(protocol, fleet) == 0
-    assert not PHASE_KING.warnings(protocol, fleet)
+    protocol, roster = make(n=4, t=1), Roster(4, 1)
+    assert plays.count(PROMISES, protocol, roster, coins(protocol)) == (2**20, [0, 0])
+    assert PHASE_KING.bound(protocol, roster) == 0
+    assert not PHASE_KING.warnings(protocol, roster)
 
 
 def test_four_members_are_too_few():
@@ -46,31 +46,31 @@ def test_four_members_are_too_few():
     the lies of a phase for each node. Of 64 lies 27, 9, 1 turn one, two, all three. Three who said yes end with no if
     one was turned and the next king is told no, or more were; three who said no end with yes if two were turned and the
     next king is told yes, or all were."""
-    protocol, fleet = make(n=3, t=1), Fleet(3, 1)
+    protocol, roster = make(n=3, t=1), Roster(3, 1)
     moved = 2**6 * (27 + 2 * 9 + 2 * 1) // 2 + 2**6 * (9 + 2 * 1) // 2
-    assert plays.count(PROMISES, protocol, fleet, coins(protocol)) == (2**15, [0, moved])
+    assert plays.count(PROMISES, protocol, roster, coins(protocol)) == (2**15, [0, moved])
     last = PhaseKing(members=4, liars=1, kings=[0, 3])
-    assert plays.count(PROMISES, last, fleet, coins(last))[1][0] > 0  # a liar undoes what the honest king did
-    assert PHASE_KING.bound(protocol, fleet) == 1
-    assert PHASE_KING.warnings(protocol, fleet)[0].endswith("proved from 5 members on, that is --n 4")
+    assert plays.count(PROMISES, last, roster, coins(last))[1][0] > 0  # a liar undoes what the honest king did
+    assert PHASE_KING.bound(protocol, roster) == 1
+    assert PHASE_KING.warnings(protocol, roster)[0].endswith("proved from 5 members on, that is --n 4")
 
 
 def test_honest_kings_only_and_liar_kings_only():
-    fleet = Fleet(4, 1)
+    roster = Roster(4, 1)
     honest = PhaseKing(members=5, liars=1, kings=[3])
-    assert plays.count(PROMISES, honest, fleet, coins(honest)) == (2**12, [0, 0])
+    assert plays.count(PROMISES, honest, roster, coins(honest)) == (2**12, [0, 0])
     lying = PhaseKing(members=5, liars=1, kings=[4])
-    tried, (differ, moved) = plays.count(PROMISES, lying, fleet, coins(lying))
+    tried, (differ, moved) = plays.count(PROMISES, lying, roster, coins(lying))
     assert (tried, moved) == (2**12, 0)
     assert differ > 0
-    assert PHASE_KING.bound(lying, fleet) == 1
-    assert PHASE_KING.bound(honest, fleet) == 0
+    assert PHASE_KING.bound(lying, roster) == 1
+    assert PHASE_KING.bound(honest, roster) == 0
 
 
 def test_nobody_is_king_minus_one(monkeypatch):
     """Such a king cannot be made; if it were, nothing would be proved."""
     monkeypatch.setattr(PhaseKing, "__check_init__", lambda self: None)
-    assert PHASE_KING.bound(PhaseKing(members=5, liars=1, kings=[-1]), Fleet(4, 1)) == 1
+    assert PHASE_KING.bound(PhaseKing(members=5, liars=1, kings=[-1]), Roster(4, 1)) == 1
 
 
 class WeakIsEnough(PhaseKing):
@@ -105,8 +105,8 @@ def test_a_seeded_bug_is_seen(bug):
     protocol = bug(members=5, liars=1, kings=[0, 4])
     starts = np.array([[0, 0, 1, 1], [0, 0, 0, 0]], np.int32)
     right = PhaseKing(members=5, liars=1, kings=[0, 4])
-    assert plays.count(PROMISES, right, Fleet(4, 1), coins(right), starts)[1] == [0, 0]
-    assert sum(plays.count(PROMISES, protocol, Fleet(4, 1), coins(protocol), starts)[1]) > 0
+    assert plays.count(PROMISES, right, Roster(4, 1), coins(right), starts)[1] == [0, 0]
+    assert sum(plays.count(PROMISES, protocol, Roster(4, 1), coins(protocol), starts)[1]) > 0
 
 
 def test_only_the_king_speaks_in_the_second_round():
@@ -119,4 +119,4 @@ def test_only_the_king_speaks_in_the_second_round():
 def test_all_can_decide_yes():
     protocol, yes = make(n=4, t=1), np.ones(4, np.int32)
     decisions = plays.outcomes(protocol, yes, np.zeros((1, 4, 4, 1), bool), coins(protocol)[0])
-    assert not plays.broken(PHASE_KING.properties[2], protocol, Fleet(4, 1), yes, decisions).any()
+    assert not plays.broken(PHASE_KING.properties[2], protocol, Roster(4, 1), yes, decisions).any()

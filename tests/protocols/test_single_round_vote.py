@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from quorate.core import Fleet
+from quorate.core import Roster
 from quorate.errors import Refusal
 from quorate.protocols.single_round_vote import SINGLE_ROUND, SingleRoundVote, make
 from tests.protocols import plays
@@ -25,9 +25,9 @@ def test_it_is_its_twin():
 @pytest.mark.parametrize(("threshold", "start"), [(3, 2), (4, 3)])
 def test_four_nodes_three_of_them_enough(threshold, start):
     """IBGP, Section 3.2: a threshold of k fails with two willing nodes, one of k + t with three."""
-    protocol, fleet = make(n=4, t=1, k=3, threshold=threshold), Fleet(4, 1)
+    protocol, roster = make(n=4, t=1, k=3, threshold=threshold), Roster(4, 1)
     assert int(make(n=4, t=1, k=3).threshold) == 4
-    tried, breaches = plays.count(SINGLE_ROUND.properties[:2], protocol, fleet, NO_COIN)
+    tried, breaches = plays.count(SINGLE_ROUND.properties[:2], protocol, roster, NO_COIN)
     # of 6 starts with two willing nodes 3 of 4 lies to these wake one or both; of 4 starts with three 6 of 8 wake
     # one or two, and three are enough; lies to unwilling nodes change nothing
     assert tried == 2**4 * 2**4
@@ -39,9 +39,9 @@ def test_no_threshold_has_both_promises():
     safe, tried = [], 0
     for n, t in itertools.product((2, 3, 4), (1, 2)):
         for k, threshold in itertools.product(range(2, n + 1), range(1, n + t + 2)):
-            protocol, fleet = SingleRoundVote(threshold=threshold, enough=k), Fleet(n, t)
+            protocol, roster = SingleRoundVote(threshold=threshold, enough=k), Roster(n, t)
             starts = np.tril(np.ones((n + 1, n), np.int32), -1)
-            breaches = plays.count(SINGLE_ROUND.properties[:1], protocol, fleet, NO_COIN, starts)[1]
+            breaches = plays.count(SINGLE_ROUND.properties[:1], protocol, roster, NO_COIN, starts)[1]
             tried += 1
             if not breaches[0]:
                 safe.append((n, t, k, threshold))
@@ -52,7 +52,7 @@ def test_no_threshold_has_both_promises():
     for threshold, can in ((4, True), (6, False)):
         protocol = SingleRoundVote(threshold=threshold, enough=3)
         decisions = plays.outcomes(protocol, np.ones(4, np.int32), silent, NO_COIN[0])
-        assert plays.broken(possible, protocol, Fleet(4, 1), np.ones(4, np.int32), decisions)[0] != can
+        assert plays.broken(possible, protocol, Roster(4, 1), np.ones(4, np.int32), decisions)[0] != can
 
 
 class Unwilling(SingleRoundVote):
@@ -69,10 +69,10 @@ class Deaf(SingleRoundVote):
 
 def test_seeded_bugs_are_seen():
     """Without liars the right vote at its threshold keeps both promises; the wrong ones do not."""
-    fleet, promises = Fleet(4, 0), SINGLE_ROUND.properties[:2]
-    assert plays.count(promises, SingleRoundVote(threshold=3, enough=3), fleet, NO_COIN) == (16, [0, 0])
-    assert plays.count(promises, Unwilling(threshold=3, enough=3), fleet, NO_COIN) == (16, [4, 0])
-    assert plays.count(promises, Deaf(threshold=3, enough=3), fleet, NO_COIN) == (16, [0, 4])
+    roster, promises = Roster(4, 0), SINGLE_ROUND.properties[:2]
+    assert plays.count(promises, SingleRoundVote(threshold=3, enough=3), roster, NO_COIN) == (16, [0, 0])
+    assert plays.count(promises, Unwilling(threshold=3, enough=3), roster, NO_COIN) == (16, [4, 0])
+    assert plays.count(promises, Deaf(threshold=3, enough=3), roster, NO_COIN) == (16, [0, 4])
 
 
 def test_one_round_is_all_there_is():

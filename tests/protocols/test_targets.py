@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quorate.core import Fleet
+from quorate.core import Roster
 from quorate.errors import Refusal
 from quorate.protocols.hidden_stop_vote import HiddenStopVote, last_round, stops
 from quorate.protocols.targets import TARGET_VOTES, TargetVotes, make, take_turns
@@ -17,7 +17,7 @@ from tests.protocols import plays
 SAFETY, LIVENESS, POSSIBLE = TARGET_VOTES.properties
 LAW = last_round("uniform", 2, 4)
 ENDS = [1, 2, 3]
-FLEET = Fleet(4, 1)
+FLEET = Roster(4, 1)
 
 
 def twin(protocol, proposals, lies, coins):

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from quorate.core import Fleet
+from quorate.core import Roster
 from quorate.experiments.study import Study
 from quorate.protocols import PROTOCOLS
 from quorate.protocols.hidden_stop_vote import last_round
@@ -277,4 +277,4 @@ def test_greedy_keeps_what_is_proved():
 
 def test_fleet_of_fewer_liars_than_the_vote_was_made_for():
     found = tables.game("hidden_stop_vote", 1, n=5, k=3, t=2, margin=1, max_rounds=4)
-    assert found.fleet == Fleet(5, 1) and max(tables.worst(found)) == Fraction(1, 3)
+    assert found.roster == Roster(5, 1) and max(tables.worst(found)) == Fraction(1, 3)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from quorate import comms
-from quorate.core import Fleet
+from quorate.core import Roster
 from quorate.faults import RandomYes
 from quorate.faults.scripted import Scripted
 from quorate.numerics.dispersion import dispersed
@@ -23,7 +23,7 @@ NINTH = Fraction(1, 9)
 
 
 def solved(entry, n, t, **options):
-    return solve(entry.make(n=n, t=t, **options), Fleet(n, t), entry.values, entry.properties)
+    return solve(entry.make(n=n, t=t, **options), Roster(n, t), entry.values, entry.properties)
 
 
 def counted(vote, fault, proposals, seed=0):

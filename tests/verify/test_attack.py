@@ -27,8 +27,8 @@ SMALL = [
 
 
 def of(options):
-    entry, protocol, fleet, _ = instance("hidden_stop_vote", False, options)
-    return entry, protocol, fleet
+    entry, protocol, roster, _ = instance("hidden_stop_vote", False, options)
+    return entry, protocol, roster
 
 
 @pytest.mark.parametrize("method", ["cem", "mutation"])
@@ -85,12 +85,12 @@ def test_starts_of_which_the_promise_does_not_speak_are_left_out():
 
 
 def test_a_promise_about_no_start_cannot_be_attacked():
-    entry, protocol, fleet, _ = instance("single_round_vote", False, dict(n=4, k=4, t=1))
+    entry, protocol, roster, _ = instance("single_round_vote", False, dict(n=4, k=4, t=1))
     about = next(about for about in entry.properties if about.kind == "eventually")
-    about = about._replace(when=lambda protocol, fleet, proposed: proposed[..., 1] > 4)
-    machine = solve(protocol, fleet, entry.values, (about,)).machine
+    about = about._replace(when=lambda protocol, roster, proposed: proposed[..., 1] > 4)
+    machine = solve(protocol, roster, entry.values, (about,)).machine
     with pytest.raises(Refusal, match="speaks of no start; there is nothing to attack"):
-        case(protocol, fleet, about, entry.values, machine)
+        case(protocol, roster, about, entry.values, machine)
 
 
 def test_what_is_refused():
@@ -109,8 +109,8 @@ def test_what_is_refused():
 
 def test_courses_of_the_coin():
     """Nine last rounds, equally likely; and every one of them ends the vote where it says."""
-    entry, vote, fleet = of(dict(n=4, k=2, t=1))
-    machine = solve(vote, fleet, entry.values, entry.properties[:1]).machine
+    entry, vote, roster = of(dict(n=4, k=2, t=1))
+    machine = solve(vote, roster, entry.values, entry.properties[:1]).machine
     words, shares = courses(machine)
     assert words.shape == (9, 10) and set(shares) == {shares[0]} and sum(shares) == 1
     ends = [np.flatnonzero(row < np.asarray(vote.stops))[0] + 1 for row in words[:, : len(vote.stops)]]
@@ -131,9 +131,9 @@ def test_starts_differ_by_kind():
 
 
 def test_the_training_world_scores_as_the_property_does():
-    entry, vote, fleet = of(dict(n=5, k=3, t=1, max_rounds=4))
-    machine = solve(vote, fleet, entry.values, entry.properties[:1]).machine
-    here = case(vote, fleet, entry.properties[0], entry.values, machine)
+    entry, vote, roster = of(dict(n=5, k=3, t=1, max_rounds=4))
+    machine = solve(vote, roster, entry.values, entry.properties[:1]).machine
+    here = case(vote, roster, entry.properties[0], entry.values, machine)
     world = scenario(here, DropAtRound(at=1, extras=1)).world
     assert isinstance(world, Votes)
     for start in here.starts:
@@ -149,8 +149,8 @@ def test_the_training_world_scores_as_the_property_does():
 @pytest.mark.parametrize("options", SMALL[:3], ids=str)
 def test_the_end_told_beforehand_is_worth_everything_the_bit_nothing(options):
     """IBGP, Theorem 3 rests on nobody knowing the last round; to know whether this round is it helps nobody."""
-    entry, vote, fleet = of(options)
-    game = solve(vote, fleet, entry.values, entry.properties[:1])
+    entry, vote, roster = of(options)
+    game = solve(vote, roster, entry.values, entry.properties[:1])
     worst = game.answers[0].chances
     assert informed(game, 0, "bit") == worst
     assert informed(game, 0, "end") == tuple(1 if chance else 0 for chance in worst)
@@ -254,9 +254,9 @@ def test_no_key_of_a_tick_leads_to_its_coin():
             handed.append(key)
             return state, jnp.zeros(4, jnp.int32)
 
-    entry, vote, fleet = of(dict(n=4, k=3, t=1, max_rounds=3))
-    machine = solve(vote, fleet, entry.values, entry.properties[:1]).machine
-    here = scenario(case(vote, fleet, entry.properties[0], entry.values, machine), Collecting(extras=1))
+    entry, vote, roster = of(dict(n=4, k=3, t=1, max_rounds=3))
+    machine = solve(vote, roster, entry.values, entry.properties[:1]).machine
+    here = scenario(case(vote, roster, entry.properties[0], entry.values, machine), Collecting(extras=1))
     assert isinstance(here, Scenario) and isinstance(here.learner, Earnest)
     key, t = jax.random.key(6), jnp.int32(2)
     carry = step.begin(key, here, ())

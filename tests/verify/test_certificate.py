@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from quorate.core import Fleet
+from quorate.core import Roster
 from quorate.errors import Refusal
 from quorate.protocols import PROTOCOLS
 from quorate.verify import certificate, exact, explore
@@ -19,7 +19,7 @@ SMALL = {"n": 4, "k": 3, "t": 1, "margin": 1, "min_rounds": 2, "max_rounds": 5}
 
 def written(path, name, options, solver=solve, plays=64):
     entry = PROTOCOLS[name]
-    game = solver(entry.make(**options), Fleet(options["n"], options["t"]), entry.values, entry.properties)
+    game = solver(entry.make(**options), Roster(options["n"], options["t"]), entry.values, entry.properties)
     certificate.write(game, path, name, options, plays)
     return game
 
@@ -58,7 +58,7 @@ def test_what_was_solved_is_proved_without_the_solver(tmp_path, monkeypatch, nam
     for module, function in ((exact, "solve"), (exact, "_expanded"), (exact, "_answer"), (explore, "_explored")):
         monkeypatch.setattr(module, function, no)
     checked = certificate.check(tmp_path / "x.json")
-    assert checked.exact and (checked.name, checked.fleet) == (name, game.fleet)
+    assert checked.exact and (checked.name, checked.roster) == (name, game.roster)
     for index in range(len(game.properties)):
         assert checked.worst(index) == game.worst(index)
     assert checked.positions == game.positions
@@ -246,7 +246,7 @@ def a_word_above_the_coin(content):
 
 
 def another_fleet(content):
-    content["fleet"] = [4, 0]
+    content["roster"] = [4, 0]
 
 
 def an_option_that_is_none(content):
@@ -282,7 +282,7 @@ def an_option_less(content):
         (a_chance_over_nothing, "malformed"),
         (a_word_below_the_coin, "a word of the coin is -1"),
         (a_word_above_the_coin, "a word of the coin is 4294967296"),
-        (another_fleet, r"a fleet of \[4, 0\], and its options make one of \[4, 1\]"),
+        (another_fleet, r"a roster of \[4, 0\], and its options make one of \[4, 1\]"),
         (an_option_that_is_none, "no option is called extra"),
         (an_option_less, "--n is missing"),
     ],
@@ -306,7 +306,7 @@ def test_a_proof_whose_liars_say_too_few_numbers_is_refused(tmp_path):
 
 def test_a_proof_about_another_fleet_is_refused(tmp_path):
     """One that is right in itself, solved without liars, under options that have one."""
-    game = solve(VOTE.make(**SMALL), Fleet(4, 0), VOTE.values, VOTE.properties)
+    game = solve(VOTE.make(**SMALL), Roster(4, 0), VOTE.values, VOTE.properties)
     certificate.write(game, tmp_path / "x.json", "hidden_stop_vote", SMALL)
     with pytest.raises(Refusal, match="its options make one of"):
         certificate.check(tmp_path / "x.json")

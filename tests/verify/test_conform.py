@@ -4,14 +4,14 @@ import jax.numpy as jnp
 import pytest
 
 from quorate import comms
-from quorate.core import Fleet
+from quorate.core import Roster
 from quorate.protocols import PROTOCOLS
 from quorate.verify import conform
 
 
 def protocol(name, **options):
     entry = PROTOCOLS[name]
-    return entry.make(**options), Fleet(options["n"], options["t"]), entry.values
+    return entry.make(**options), Roster(options["n"], options["t"]), entry.values
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_protocols_that_send_more_than_a_vote_are_left_alone():
 
     example = PROTOCOLS["majority"].example
     chatty = Chatty(**{name: getattr(example, name) for name in example.__dataclass_fields__})
-    assert conform.carried(chatty, Fleet(4, 1), (0, 1)) is None
+    assert conform.carried(chatty, Roster(4, 1), (0, 1)) is None
 
 
 def twice(module, name):

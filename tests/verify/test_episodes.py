@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quorate.core import Fleet
+from quorate.core import Roster
 from quorate.measure.intervals import clopper_pearson
 from quorate.protocols import PROTOCOLS
 from quorate.protocols.hidden_stop_vote import HiddenStopVote
@@ -35,7 +35,7 @@ class OffByOne(HiddenStopVote):
 def game(n: int, k: int, t: int, margin: int | None = None, kind: type = HiddenStopVote, **options) -> Game:
     vote = ENTRY.make(n=n, k=k, t=t, margin=margin, **options)
     vote = kind(threshold=vote.threshold, margin=vote.margin, stops=vote.stops)
-    return solve(vote, Fleet(n, t), ENTRY.values, ENTRY.properties)
+    return solve(vote, Roster(n, t), ENTRY.values, ENTRY.properties)
 
 
 class Cell(NamedTuple):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quorate.core import Fleet
+from quorate.core import Roster
 from quorate.protocols.hidden_stop_vote import last_round
 from quorate.verify.exact import Unsettled, informed, solve
 from tests.verify.tree import TOP, coins, worst
@@ -17,7 +17,7 @@ ONE, NONE = Fraction(1), Fraction(0)
 
 
 def solved(protocol, n, t):
-    return solve(protocol, Fleet(n, t), VOTE.values, VOTE.properties)
+    return solve(protocol, Roster(n, t), VOTE.values, VOTE.properties)
 
 
 def breach(n, k, t, margin, low, high, law="uniform"):
@@ -140,12 +140,12 @@ def test_votes_of_our_own_as_the_tree_says():
         (MajorityVote(people=5), 4, 1, (0, 1), sure),
         (MajorityVote(people=4, rounds=1), 3, 1, (0, 1), sure[:1]),
     ):
-        game = solve(protocol, Fleet(n, t), values, PROMISES)
+        game = solve(protocol, Roster(n, t), values, PROMISES)
         assert [game.worst(i) for i in range(3)] == worst(protocol, n, t, values, PROMISES, words), protocol
 
 
 def test_three_meanings_are_found():
-    game = solve(DrawnBar(), Fleet(3, 1), (0, 1), PROMISES)
+    game = solve(DrawnBar(), Roster(3, 1), (0, 1), PROMISES)
     assert [[str(share) for share in stage.shares] for stage in game.machine.rounds] == [["1/2", "1/3", "1/6"]] * 2
     assert set(game.worst(0)) - {NONE, ONE}, "the draw decides somewhere"
 
@@ -179,6 +179,6 @@ def test_what_the_hidden_coin_is_worth():
 def test_large_games_are_refused_by_their_number_of_plays():
     protocol, _ = vote(3, (0, 0, 1, 1, 1, 2, 2, 2), 2, 3)
     with pytest.raises(Unsettled) as refused:
-        solve(protocol, Fleet(8, 2), VOTE.values, VOTE.properties, most=100)
+        solve(protocol, Roster(8, 2), VOTE.values, VOTE.properties, most=100)
     assert refused.value.plays > 100
     assert solved(vote(32, 4, 2, 4)[0], 64, 4).positions < 5000  # 64 nodes are no reason

@@ -21,8 +21,8 @@ PLAYS = 3000
 
 
 def solved(name="hidden_stop_vote", **options):
-    entry, protocol, fleet, _ = instance(name, False, options)
-    return solve(protocol, fleet, entry.values, entry.properties)
+    entry, protocol, roster, _ = instance(name, False, options)
+    return solve(protocol, roster, entry.values, entry.properties)
 
 
 @eqx.filter_jit
@@ -58,11 +58,11 @@ def test_sampled_and_exact_chances_agree(options, worst):
     """`worst` stands in IBGP's reconstruction, Theorem 3 and the relaxed margins. Play by play both ways of mail are
     equal; sampled within 4 standard errors; over all courses of the coin exactly equal."""
     game = solved(**options)
-    attack, n = optimal(game), game.fleet.honest
-    assert attack.extras == game.fleet.liars
+    attack, n = optimal(game), game.roster.honest
+    assert attack.extras == game.roster.liars
     starts = (np.arange(n)[None, :] < np.arange(n + 1)[:, None]).astype(np.int32)
     exact = [worst.get(a, Fraction(0)) for a in range(n + 1)]
-    whole = case(game.protocol, game.fleet, game.properties[0], (0, 1), game.machine)
+    whole = case(game.protocol, game.roster, game.properties[0], (0, 1), game.machine)
     assert chances(whole, attack, starts) == exact == game.worst(0)
     rates = np.asarray(misfires(game.protocol, attack, starts))
     np.testing.assert_array_equal(rates[:, 0], rates[:, 1])
@@ -73,7 +73,7 @@ def test_sampled_and_exact_chances_agree(options, worst):
 def test_liveness_is_attacked_too():
     game = solved(n=5, k=3, t=2, max_rounds=4)
     attack = optimal(game, 1)
-    whole = case(game.protocol, game.fleet, game.properties[1], (0, 1), game.machine)
+    whole = case(game.protocol, game.roster, game.properties[1], (0, 1), game.machine)
     assert whole.starts.tolist() == [[1] * 5]  # the promise speaks of no other
     every = np.tri(6, 5, -1, dtype=np.int32)
     assert chances(whole, attack, every) == game.worst(1) == [1] * 5 + [0]
@@ -90,7 +90,7 @@ def test_other_promises_and_other_crowds_are_refused():
     index = next(i for i, p in enumerate(game.properties) if p.kind == SOMETIMES)
     with pytest.raises(Refusal, match="no attack belongs to it"):
         optimal(game, index)
-    whole = case(game.protocol, game.fleet, game.properties[0], (0, 1), game.machine)
+    whole = case(game.protocol, game.roster, game.properties[0], (0, 1), game.machine)
     with pytest.raises(Refusal, match="solved for 4 nodes; 3 agents hear"):
         chances(whole, optimal(game), np.ones((1, 3), np.int32))
 
@@ -115,7 +115,7 @@ class TwoVotes(TallyProtocol):
 
 def test_two_votes_at_once_are_refused():
     known = solved(n=3, k=2, t=1, max_rounds=3)
-    game = solve(TwoVotes(), known.fleet, (0, 1), ())
+    game = solve(TwoVotes(), known.roster, (0, 1), ())
     with pytest.raises(Refusal, match="TwoVotes sends more than one yes or no"):
         optimal(game._replace(properties=known.properties))
 

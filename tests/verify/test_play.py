@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from quorate.core import Fleet
+from quorate.core import Roster
 from quorate.core.property import SOMETIMES
 from quorate.errors import Refusal
 from quorate.protocols import PROTOCOLS
@@ -16,7 +16,7 @@ from tests.verify.votes import PROMISES, VOTE, DrawnBar, VetoVote, vote
 
 
 def solved(k, margin, low, high, n, t):
-    return solve(vote(k, margin, low, high)[0], Fleet(n, t), VOTE.values, VOTE.properties)
+    return solve(vote(k, margin, low, high)[0], Roster(n, t), VOTE.values, VOTE.properties)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_all_plays_of_the_best_attack_add_up_to_its_chance(small, wide):
     ids=["two kinds of voices", "three meanings", "coin"],
 )
 def test_other_protocols_have_best_plays_too(protocol, values):
-    game = solve(protocol, Fleet(3, 1), values, PROMISES)
+    game = solve(protocol, Roster(3, 1), values, PROMISES)
     for index, about in enumerate(PROMISES):
         strategy = Strategy(game, index)
         for start, chance in enumerate(game.answers[index].chances):
@@ -111,7 +111,7 @@ def test_a_lengthy_play_is_made_short():
     protocol, _ = vote(3, 1, 2, 5)
     every, none = ((True,),), ((False,),)
     lies = [(every,) * 4, (every, every, every, none), (every, every, none, none), (every, none, none, every)]
-    play = played(protocol, Fleet(4, 1), (1, 1, 1, 0), lies, [TOP, TOP, TOP, 0])
+    play = played(protocol, Roster(4, 1), (1, 1, 1, 0), lies, [TOP, TOP, TOP, 0])
     assert play.decisions == (1, 0, 0, 0) and size(play) == (4, 5, 11)
 
     def broken(one, decisions):
@@ -121,7 +121,7 @@ def test_a_lengthy_play_is_made_short():
     assert size(short) == (2, 1, 7) and breaks(protocol, VOTE.properties[0], short)
     assert replayed(protocol, short) == [short.decisions]
     assert shrink(protocol, short, broken) == short
-    quiet = played(protocol, Fleet(4, 1), (1, 1, 1, 1), [], [])
+    quiet = played(protocol, Roster(4, 1), (1, 1, 1, 1), [], [])
     assert quiet.decisions == (1, 1, 1, 1)
     with pytest.raises(Refusal, match="nothing to shrink"):
         shrink(protocol, quiet, broken)
@@ -129,7 +129,7 @@ def test_a_lengthy_play_is_made_short():
 
 def test_a_play_says_what_was_said_and_heard():
     protocol, _ = vote(2, 1, 2, 3)
-    play = played(protocol, Fleet(3, 2), (1, 1, 0), [(((True,), None), (None, None), ((True,), (True,)))], [TOP])
+    play = played(protocol, Roster(3, 2), (1, 1, 0), [(((True,), None), (None, None), ((True,), (True,)))], [TOP])
     (turn,) = play.turns
     assert turn.said == ((True,), (True,), (False,))
     assert turn.heard == ((3,), (2,), (4,))
@@ -141,4 +141,4 @@ def test_a_play_that_is_too_long_is_refused():
     protocol, _ = vote(2, 1, 2, 3)
     silent = (((),),) * 3
     with pytest.raises(Refusal, match="has 4 turns; the protocol has 3 rounds"):
-        played(protocol, Fleet(3, 0), (1, 1, 0), [silent] * 4, [0] * 4)
+        played(protocol, Roster(3, 0), (1, 1, 0), [silent] * 4, [0] * 4)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quorate.core import CountingAttack, Fault, Fleet
+from quorate.core import CountingAttack, Fault, Roster
 from quorate.core.property import SOMETIMES
 from quorate.errors import Refusal
 from quorate.measure.intervals import clopper_pearson
@@ -38,7 +38,7 @@ class Member(Fault):
 
 RUNS = 400
 PROTOCOL, _ = vote(3, 1, 2, 5)
-FLEET = Fleet(4, 1)
+FLEET = Roster(4, 1)
 
 
 ATTACKS = {"yes": Yes(extras=1), "two pass": TwoPass(extras=1), "silent": Fault()}
@@ -105,24 +105,24 @@ def test_same_seed_same_rows(sampled):
 
 def test_protocols_that_read_their_mail_one_by_one():
     entry = PROTOCOLS["phase_king"]
-    found = sample(entry.make(n=4, t=1), Fleet(4, 1), entry.values, entry.properties, {"yes": Yes(extras=1)}, runs=20)
+    found = sample(entry.make(n=4, t=1), Roster(4, 1), entry.values, entry.properties, {"yes": Yes(extras=1)}, runs=20)
     assert all(row.breaches == 0 for row in found.rows if entry.properties[row.property].kind != SOMETIMES)
 
 
 def test_more_than_two_values():
-    protocol, fleet = VetoVote(enough=1, few=2), Fleet(3, 1)
-    found = sample(protocol, fleet, (0, 1, 2), PROMISES, {"silent": Fault()}, runs=60)
+    protocol, roster = VetoVote(enough=1, few=2), Roster(3, 1)
+    found = sample(protocol, roster, (0, 1, 2), PROMISES, {"silent": Fault()}, runs=60)
     breaches = [row.breaches for row in found.of(0)]
     assert 0 < breaches[1] < 60  # the two others may both veto
     assert breaches == [0, breaches[1], 60, 0]
-    game = solve(protocol, fleet, (0, 1, 2), PROMISES)
+    game = solve(protocol, roster, (0, 1, 2), PROMISES)
     assert max(game.worst(0)) == Fraction(1)
 
 
 @pytest.mark.parametrize(
     ("attacks", "given", "words"),
     [
-        ({"many": Yes(extras=2)}, {"runs": 10}, 'the attack "many" has 2 talkers; the fleet has 1 liars'),
+        ({"many": Yes(extras=2)}, {"runs": 10}, 'the attack "many" has 2 talkers; the roster has 1 liars'),
         ({"member": Member()}, {"runs": 10}, "liars among the members"),
         ({}, {"runs": 10}, "nothing to sample"),
         ({"yes": Yes(extras=1)}, {"runs": 0}, "runs is 0"),

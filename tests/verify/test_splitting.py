@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import binom
 
 from quorate.comms import Channel
-from quorate.core import CountingAttack, Fault, Fleet, TallyProtocol, static
+from quorate.core import CountingAttack, Fault, Roster, TallyProtocol, static
 from quorate.core.property import ALWAYS
 from quorate.errors import Refusal
 from quorate.protocols import PROTOCOLS
@@ -72,7 +72,7 @@ def test_coverage_for_a_chance_of_one_in_a_million(alive):
     """Tails 20 times: 2^-20."""
     given = {"particles": 200, "repetitions": 10, "alive": alive}
     found = [
-        split(Toss(), Fleet(2, 0), TOGETHER, (1, 0), Fault(), seed=seed, **given).interval for seed in range(TRIALS)
+        split(Toss(), Roster(2, 0), TOGETHER, (1, 0), Fault(), seed=seed, **given).interval for seed in range(TRIALS)
     ]
     right, hits = covered(found, 2.0**-20)
     assert right, f"{hits} of {TRIALS}"
@@ -84,11 +84,11 @@ def test_coverage_for_a_vote_that_ends_late():
     a chance of (1/4)^7 3/4, about 1 in 22 000."""
     protocol, law = vote(3, 1, 2, 11, "geometric:3/4")
     true, attack = float(law[8]), WaitAndSplit(until=9, extras=1)
-    game = solve(protocol, Fleet(4, 1), VOTE.values, VOTE.properties)
+    game = solve(protocol, Roster(4, 1), VOTE.values, VOTE.properties)
     assert 1e-5 < true < 1e-4 < float(game.worst(0)[3])
     given = {"particles": 200, "repetitions": 10}
     found = [
-        split(protocol, Fleet(4, 1), VOTE.properties[0], (1, 1, 1, 0), attack, seed=seed, **given).interval
+        split(protocol, Roster(4, 1), VOTE.properties[0], (1, 1, 1, 0), attack, seed=seed, **given).interval
         for seed in range(TRIALS)
     ]
     right, hits = covered(found, true)
@@ -96,23 +96,23 @@ def test_coverage_for_a_vote_that_ends_late():
 
 
 def test_what_cannot_happen_is_not_called_impossible():
-    found = split(Toss(), Fleet(2, 0), TOGETHER, (1, 1), Fault(), particles=20, repetitions=5)
+    found = split(Toss(), Roster(2, 0), TOGETHER, (1, 1), Fault(), particles=20, repetitions=5)
     assert tuple(found.interval) == (0.0, 0.0, 1.0) and set(found.repetitions) == {0.0}
 
 
 def test_what_is_certain_is_found():
     entry = PROTOCOLS["phase_king"]  # reads its mail one by one
     about = entry.properties[0]
-    king = split(entry.make(n=4, t=1), Fleet(4, 1), about, (1, 1, 0, 0), Fault(extras=1), particles=20, repetitions=5)
+    king = split(entry.make(n=4, t=1), Roster(4, 1), about, (1, 1, 0, 0), Fault(extras=1), particles=20, repetitions=5)
     assert king.interval.middle == 0
     always = TOGETHER._replace(kind=ALWAYS, holds=lambda p, f, counts: counts[..., 0] < 0)
-    toss = split(Toss(rounds=2), Fleet(2, 0), always, (1, 0), Fault(), particles=20, repetitions=5)
+    toss = split(Toss(rounds=2), Roster(2, 0), always, (1, 0), Fault(), particles=20, repetitions=5)
     assert tuple(toss.interval) == (1.0, 1.0, 1.0) and toss.alive == (1.0, 1.0)
 
 
 def test_same_seed_same_estimate():
     found = [
-        split(Toss(), Fleet(2, 0), TOGETHER, (1, 0), Fault(), particles=200, repetitions=10, seed=s) for s in (5, 5, 6)
+        split(Toss(), Roster(2, 0), TOGETHER, (1, 0), Fault(), particles=200, repetitions=10, seed=s) for s in (5, 5, 6)
     ]
     assert found[0] == found[1] != found[2]
 
@@ -125,11 +125,11 @@ def test_same_seed_same_estimate():
         ({"level": 0.0}, "level is 0"),
         ({"about": SOME}, "sample it"),
         ({"fault": Held()}, "Held holds mail back"),
-        ({"proposals": (1,)}, "there are 1 proposals; the fleet has 2"),
-        ({"fault": Fault(extras=3)}, "the fault has 3 talkers; the fleet has 0"),
+        ({"proposals": (1,)}, "there are 1 proposals; the roster has 2"),
+        ({"fault": Fault(extras=3)}, "the fault has 3 talkers; the roster has 0"),
     ],
 )
 def test_what_does_not_fit_is_refused(given, words):
     asked = {"about": TOGETHER, "proposals": (1, 0), "fault": Fault()} | given
     with pytest.raises(Refusal, match=words):
-        split(Toss(), Fleet(2, 0), **asked)
+        split(Toss(), Roster(2, 0), **asked)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from quorate.core import Fleet, Property, TallyProtocol, static, swept
+from quorate.core import Roster, Property, TallyProtocol, static, swept
 from quorate.errors import Refusal
 from quorate.protocols.common_coin import CommonCoin
 from quorate.protocols.majority import MAJORITY, Majority
@@ -54,23 +54,23 @@ class Parity(TallyProtocol):
 
 def test_a_coin_that_cannot_be_read_is_refused():
     with pytest.raises(Refusal, match="LowBit changes its meaning more often than can be seen"):
-        solve(LowBit(members=5, liars=1, rounds=3), Fleet(4, 1), (0, 1), [ALIKE])
+        solve(LowBit(members=5, liars=1, rounds=3), Roster(4, 1), (0, 1), [ALIKE])
 
 
 @pytest.mark.parametrize("chance", [0.01, 0.1, 0.5])
 def test_dice_are_seen_however_they_fall(chance):
     with pytest.raises(Refusal, match="Loaded throws dice of its own in hear"):
-        solve(Loaded(members=5, chance=chance), Fleet(4, 1), (0, 1), [ALIKE])
+        solve(Loaded(members=5, chance=chance), Roster(4, 1), (0, 1), [ALIKE])
 
 
 def test_a_mark_that_a_property_does_not_have_is_refused():
     wild = ALIKE._replace(mark=lambda protocol, proposal, decision: 5 * decision)
     with pytest.raises(Refusal, match="has 2 marks and gives marks from 0 to 5"):
-        solve(Majority(members=4), Fleet(4, 0), (0, 1), [wild])
+        solve(Majority(members=4), Roster(4, 0), (0, 1), [wild])
 
 
 def test_yes_to_all_is_yes_to_all():
-    game = solve(Parity(), Fleet(2, 2), (0, 1), [ALIKE])
+    game = solve(Parity(), Roster(2, 2), (0, 1), [ALIKE])
     best = game.answers[0].chances
     assert best == (1, 1, 1)  # one liar says yes to one of the two
     assert episodes.value(game, episodes.yes_to_all(game)) == [0, 0, 0]
@@ -80,7 +80,7 @@ def test_yes_to_all_is_yes_to_all():
 
 
 def test_attacks_in_count_form_are_about_what_liars_attack_blindly():
-    game = solve(Parity(), Fleet(2, 1), (0, 1), [ALIKE._replace(early=True), ALIKE._replace(kind="sometimes")])
+    game = solve(Parity(), Roster(2, 1), (0, 1), [ALIKE._replace(early=True), ALIKE._replace(kind="sometimes")])
     for index in (0, 1):
         with pytest.raises(Refusal, match="only properties that liars attack"):
             episodes.optimal(game, index)
@@ -88,12 +88,12 @@ def test_attacks_in_count_form_are_about_what_liars_attack_blindly():
 
 def test_what_takes_too_long_to_write_out_is_said_before():
     with pytest.raises(Unsettled):
-        solve(Majority(members=3_000_001), Fleet(3_000_000, 1), (0, 1), [ALIKE], seconds=1.0)
+        solve(Majority(members=3_000_001), Roster(3_000_000, 1), (0, 1), [ALIKE], seconds=1.0)
 
 
 def test_a_theorem_that_is_wrong_is_no_bound():
     """The theorem registered here promises 0; three voters and a liar disagree in every run."""
-    entry = MAJORITY._replace(bound=lambda protocol, fleet: Fraction(0))
+    entry = MAJORITY._replace(bound=lambda protocol, roster: Fraction(0))
     found = verify(entry, n=4, t=1)
     assert found.bound == 1 == max(found.findings[0].chances)
 

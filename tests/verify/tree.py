@@ -39,7 +39,7 @@ _decide = eqx.filter_jit(lambda protocol, ballot: protocol.decide(ballot)[0])
 
 class Tree:
     def __init__(self, protocol, n, t, values, properties, words):
-        self.protocol, self.fleet, self.values, self.properties = protocol, (n, t), values, properties
+        self.protocol, self.roster, self.values, self.properties = protocol, (n, t), values, properties
         self.words, self.ballots, self.numbers = words, [], {}
         self.heard, self.spoken, self.decided, self.known = {}, {}, {}, {}
 
@@ -77,7 +77,7 @@ class Tree:
         marks, found = [self.decides(*pair) for pair in zip(proposals, ballots, strict=True)], []
         for index, one in enumerate(self.properties):
             counts = np.bincount([mark[index] for mark in marks], minlength=one.marks)
-            good = bool(one.holds(self.protocol, self.fleet, counts))
+            good = bool(one.holds(self.protocol, self.roster, counts))
             found.append(Fraction(good if one.kind == SOMETIMES else not good))
         return found
 
@@ -88,7 +88,7 @@ class Tree:
         if (round_, proposals, ballots) not in self.known:
             said = [self.says(ballot) for ballot in ballots]
             honest = tuple(map(sum, zip(*said, strict=True)))
-            counts = range(self.fleet[1] + 1)
+            counts = range(self.roster[1] + 1)
             told, words = list(itertools.product(counts, repeat=len(honest))), self.words[round_]
             found = []  # for each way to lie, each word and each property what follows
             for lies in itertools.product(told, repeat=len(ballots)):
@@ -114,7 +114,7 @@ class Tree:
 
     def worst(self):
         """[property][nodes that propose the last value]: the worst over all who propose what."""
-        n, worst = self.fleet[0], [[Fraction(0)] * (self.fleet[0] + 1) for _ in self.properties]
+        n, worst = self.roster[0], [[Fraction(0)] * (self.roster[0] + 1) for _ in self.properties]
         for proposals in itertools.product(self.values, repeat=n):
             ballots = []
             for me, proposal in enumerate(proposals):

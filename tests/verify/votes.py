@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from quorate.core import Fleet, Property, TallyProtocol, static, swept
+from quorate.core import Roster, Property, TallyProtocol, static, swept
 from quorate.core.property import ALWAYS, EVENTUALLY, SOMETIMES
 from quorate.numerics.rational import threshold
 from quorate.protocols import hidden_stop_vote
@@ -107,4 +107,4 @@ TOGETHER = Property(
 ALL = Property(EVENTUALLY, lambda p, f: "all act", 2, decides, lambda p, f, c: c[..., 0] == 0)
 SOME = Property(SOMETIMES, lambda p, f: "some act", 2, decides, lambda p, f, c: c[..., 1] > 0)
 PROMISES = (TOGETHER, ALL, SOME)
-FLEET = Fleet(4, 1)
+FLEET = Roster(4, 1)

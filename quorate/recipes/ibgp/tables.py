@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-from quorate.core import Fleet
+from quorate.core import Roster
 from quorate.experiments.outcome import Rows
 from quorate.protocols import PROTOCOLS
 from quorate.protocols.hidden_stop_vote import last_round
@@ -17,8 +17,8 @@ SAFETY, LIVENESS, POSSIBLE = range(3)  # places in the properties of the votes
 def game(name: str, liars: int | None = None, **settings: Any) -> Game:
     """The solved game of a registered vote; `liars` if they are fewer than the t it was made for."""
     entry = PROTOCOLS[name]
-    fleet = Fleet(settings["n"], settings["t"] if liars is None else liars)
-    return solve(entry.make(**settings), fleet, entry.values, entry.properties)
+    roster = Roster(settings["n"], settings["t"] if liars is None else liars)
+    return solve(entry.make(**settings), roster, entry.values, entry.properties)
 
 
 def chance(name: str, value: Fraction) -> dict[str, Any]:

@@ -1,0 +1,213 @@
+"""Central: all free agents report to one place, it solves the assignment and orders; with retry and a hot standby."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from quorate.core import BoardProtocol, Heap, News, Outlook, Posts, static, swept
+from quorate.core.fields import at_least
+from quorate.errors import Refusal
+from quorate.protocols import orders
+from quorate.protocols.orders import Duty, Ledger, Order, Report
+from quorate.protocols.site import Mechanism, Site
+
+CENTRE, STANDBY = 0, 1
+
+
+class Office(NamedTuple):
+    """What a centre keeps: who was given what, the tick of its last slip (-1: never), whether that is less than a lease
+    ago, and its answers to the slips of this round, leaves [C]."""
+
+    ledger: Ledger
+    last: Int[Array, ""]
+    busy: Bool[Array, ""]
+    answers: Order
+
+
+class Subject(NamedTuple):
+    """What an agent keeps from tick to tick: its duty, whether it reports to the standby, and in how many of its last
+    reports' ticks it has heard nothing of the centre."""
+
+    duty: Duty
+    standby: Bool[Array, ""]
+    silent: Int[Array, ""]
+
+
+class Reporting(NamedTuple):
+    """What an agent remembers during a tick: what it kept, what it writes and whether it does, whether it asks for a
+    task, is free, has had its answer, has heard of the centre, has heard that the standby is at work; the round."""
+
+    subject: Subject
+    report: Report
+    speaks: Bool[Array, ""]
+    asks: Bool[Array, ""]
+    free: Bool[Array, ""]
+    answered: Bool[Array, ""]
+    alive: Bool[Array, ""]
+    taken_over: Bool[Array, ""]
+    round: Int[Array, ""]
+
+
+class Central(BoardProtocol):
+    """Every agent that is free and has no order reports its best options to the centre, which gives tasks to those it
+    has heard by an auction within eps per order of their optimum (`orders.hand_out`), and answers each. Without an
+    order an agent stays where it is: nothing happens without the centre.
+
+    Who is on its way says nothing, as the order's term covers the way: t + ceil(eta) + lease. Who serves says so with
+    its next report, or at the end of that term if it still serves then.
+
+    Retry. Who gets no answer (its slip or the answer was lost, or there was no room) reports again in the next round;
+    `rounds` is the number of tries. The centre repeats an order of the same tick.
+
+    Hot standby. Who has heard nothing of the centre in `lease` ticks in which it reported, or in one in which it read
+    that the standby is at work, turns to place 1, until it reads the centre's notice again. Only those read notices who
+    got no answer, so as long as all mail arrives nobody does. The standby does not know the centre's orders: after the turn, and while some agents hear only the one and some only the
+    other, two may be sent to one task. One of the trips is then wasted.
+
+    places    1: the centre, kept by agent 0; 2: and the standby, kept by agent 1
+    capacity  C: the slips that can be answered in a round; who finds no room comes first in a later round, as places
+              collect from an offset that moves on (by rotation and not by deadline)
+    agents    N
+    tasks     M, the task places
+    options   the best ones that an agent reports
+    bidding   most rounds of the auction, then claims
+    lease     ticks beyond the way after which an order ends, and ticks of silence after which the standby is asked
+    eps       bidding step, in units of worth
+
+    Cost O(C options bidding + M) a round, most of it in the first; 2 messages for each report. Errors: Refusal for
+    other numbers of places, and counts below 1.
+
+    Reference: Bertsekas, The auction algorithm (1988), for the assignment; retry, standby and terms are ours.
+
+    >>> from quorate.protocols.central import Central
+    >>> Central(agents=4, tasks=6, capacity=4).places
+    2
+    """
+
+    places: int = static(2)
+    rounds: int = static(3)
+    capacity: int = static()
+    agents: int = static()
+    tasks: int = static()
+    options: int = static(8)
+    bidding: int = static(80)
+    lease: Int[Array, ""] = swept(jnp.int32, 5)
+    eps: Float[Array, ""] = swept(default=0.1)
+
+    def __check_init__(self):
+        if self.places not in (1, 2):
+            raise Refusal(f"places is {self.places}; there is a centre (1), or a centre and a standby (2)")
+        for name in ("rounds", "capacity", "agents", "tasks", "options", "bidding"):
+            at_least(1, **{name: getattr(self, name)})
+        at_least(0, lease=self.lease)
+
+    def boot(self, key, me):
+        return Subject(orders.recruit(me), jnp.array(False), jnp.int32(0))
+
+    def propose(self, key, state: Subject, proposal: Outlook) -> Reporting:
+        duty, no = orders.at_dawn(state.duty, proposal), jnp.array(False)
+        asks = orders.asks(duty, proposal)
+        return Reporting(
+            subject=state._replace(duty=duty),
+            report=orders.report(duty, proposal, proposal.open, self.options),
+            speaks=asks | orders.must_tell(duty, proposal),
+            asks=asks,
+            free=proposal.free & (proposal.serving < 0),
+            answered=no,
+            alive=no,
+            taken_over=no,
+            round=jnp.int32(0),
+        )
+
+    def post(self, ballot: Reporting) -> Posts:
+        place = jnp.where(ballot.subject.standby, STANDBY, CENTRE).astype(jnp.int32)
+        live = ballot.speaks & ~ballot.answered
+        return Posts(place[None], live[None], body=jax.tree.map(lambda leaf: leaf[None], ballot.report))
+
+    def watch(self, ballot: Reporting):
+        """The notices of the centre and of the standby, after a try without an answer; the centre's at once by who has
+        turned away from it. Without a standby nobody reads."""
+        waits = ballot.speaks & ~ballot.answered
+        late = waits & (ballot.round >= min(1, self.rounds - 1))
+        standby = ballot.subject.standby
+        reads = jnp.stack([late | (waits & standby), late & ~standby])
+        return jnp.where(reads, jnp.arange(2, dtype=jnp.int32), -1)[: 2 if self.places > STANDBY else 0]
+
+    def hear(self, key, ballot: Reporting, news: News) -> Reporting:
+        subject, came = ballot.subject, news.kept[0]
+        order = jax.tree.map(lambda leaf: leaf[0], news.reply)
+        duty = orders.obeyed(subject.duty, order, ballot.asks, came)
+        alive, taken_over = ballot.alive | (came & ~subject.standby), ballot.taken_over
+        if self.places > STANDBY:
+            alive |= news.heard[CENTRE]
+            taken_over |= news.heard[STANDBY] & news.notice[STANDBY]
+        return ballot._replace(
+            subject=subject._replace(duty=duty),
+            answered=ballot.answered | came,
+            alive=alive,
+            taken_over=taken_over,
+            round=ballot.round + 1,
+        )
+
+    def decide(self, ballot: Reporting):
+        subject = ballot.subject
+        silent = jnp.where(ballot.speaks, subject.silent + 1, subject.silent)
+        silent = jnp.where(ballot.alive, 0, silent)
+        turns = (silent >= self.lease) | (ballot.speaks & ballot.taken_over)
+        standby = (subject.standby | turns) & ~ballot.alive & (self.places > STANDBY)
+        place = jnp.where(ballot.free, subject.duty.hold.place, -1)
+        return place, Subject(subject.duty, standby, silent)
+
+    def settled(self, ballot: Reporting):
+        return ballot.answered | ~ballot.speaks
+
+    def open(self, key, place) -> Office:
+        never = jnp.int32(-1)
+        return Office(orders.blank(self.tasks), never, jnp.array(False), orders.nothing(self.capacity))
+
+    def serve(self, key, place_state: Office, heap: Heap) -> Office:
+        reports, who = heap.first.body, heap.first.who
+        ledger, answers = orders.hand_out(
+            place_state.ledger, heap.t, reports, who, reports.place, reports.last, self.lease, self.eps, self.bidding
+        )
+        last = jnp.where(heap.count > 0, heap.t, place_state.last)
+        return Office(ledger, last, (last >= 0) & (heap.t - last < jnp.maximum(self.lease, 1)), answers)
+
+    def notice(self, place_state: Office):
+        """That it is there, and whether it is at work."""
+        return place_state.busy
+
+    def reply(self, place_state: Office) -> Order:
+        return place_state.answers
+
+    def host(self, place):
+        return jnp.minimum(place, self.agents - 1).astype(jnp.int32)
+
+
+def make(site: Site) -> Central:
+    """The centre of a site. Of the budget each try has an equal part, and each report needs two messages of it."""
+    room = site.agents
+    if site.budget:
+        room = site.budget // (2 * site.tries)
+        if room < 1:
+            raise Refusal(
+                f"a centre with {site.budget} messages a tick cannot answer in each of {site.tries} tries; "
+                f"it needs at least {2 * site.tries}, or 0 for any number"
+            )
+    return Central(
+        places=2 if site.standby else 1,
+        rounds=site.tries,
+        capacity=min(site.agents, room),
+        agents=site.agents,
+        tasks=site.places,
+        lease=site.lease,
+        eps=site.eps,
+    )
+
+
+CENTRAL = Mechanism(make, "report to a centre that orders; with retry and a hot standby")
+CENTRAL_NAIVE = Mechanism(
+    lambda site: make(site._replace(tries=1, standby=False)), "report to a centre that orders; one try, no standby"
+)

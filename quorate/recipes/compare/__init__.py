@@ -1,0 +1,137 @@
+"""Which coordination mechanism holds for my fleet? From a fleet file to a table of mechanisms under calm, loss, crash,
+partition, attack and growth, with a bound on the optimum, the bill in messages, and a plain verdict.
+
+    description.py  the fleet file; kinds, toml_lines, tasks_csv read it, possible.py says what cannot be
+    instance.py     one fleet in numbers; flights.py and topology.py are real ones, growth.py makes it larger
+    build.py        its world, its troubles, its mechanisms; site.py what they know; conditions.py what goes wrong when
+    play.py         the runs; horizon.py what a clairvoyant could do; film.py one run as frames
+    rows.py         the table; standing.py, wording.py and verdict.py what it says; telling.py the report
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from quorate.arguments import Count, File, Text
+from quorate.errors import Refusal, unknown
+from quorate.experiments.outcome import Outcome
+from quorate.experiments.study import Study
+from quorate.recipes.compare.build import FAR
+from quorate.recipes.compare.conditions import in_words, troubles
+from quorate.recipes.compare.description import MECHANISMS, Description, read
+from quorate.recipes.compare.film import film
+from quorate.recipes.compare.play import ground, play
+from quorate.recipes.compare.possible import require
+from quorate.recipes.compare.rows import CONDITIONS, rows
+from quorate.recipes.compare.telling import told
+from quorate.recipes.compare.verdict import verdict
+from quorate.report.numbers import about
+from quorate.report.replay import Pair, player
+
+CLAIMS: list = []
+RECORDED: dict[str, Any] = {}
+FEWER = 5  # the larger fleets of `growth` are averaged over so many times fewer draws
+FILMED = 2_000_000  # agents times frames plus places times frames that a page takes without being asked twice
+COST, COMPILE = 4e-6, 12.0  # seconds an agent-tick, and a program: assumed, for the estimate before the start
+
+
+def main(
+    study: Study,
+    *,
+    fleet: Annotated[Path, File("fleet file (TOML)")],
+    mechanisms: Annotated[str | None, Text("mechanisms with commas: those of the file unless told")] = None,
+    conditions: Annotated[str | None, Text("conditions with commas: all unless told")] = None,
+    seeds: Annotated[
+        int | None, Count("draws of each cell; as the file says unless told", least=1, most=100_000)
+    ] = None,
+) -> Outcome:
+    """Which coordination mechanism holds for the fleet of a file, at what price, and what breaks it."""
+    description = read(fleet)
+    names = _named("mechanism", mechanisms, MECHANISMS) or list(description.compare.mechanisms)
+    asked = _named("condition", conditions, CONDITIONS) or list(CONDITIONS)
+    asked = [condition for condition in CONDITIONS if condition in asked]
+    require(description)
+    if "alone" in names and FAR not in names:
+        names.append(FAR)  # the floor is only as honest as its eyes
+    count = description.compare.seeds if seeds is None else seeds
+    large = max(2, count // FEWER) if count > 1 else 1
+    stage = ground(description, study.seed)
+    wrong = troubles(description, stage.instance.ticks)
+    steps = _steps(description, names, asked, count, large, len(stage.world.speed), stage.instance.ticks)
+    study.reporter.note(f"{steps:.2g} agent-ticks to play, {about(_seconds(steps, names, asked))}")
+    study.reporter.stages([*names, *(["growth"] if "growth" in asked else [])])
+    played = play(study, description, names, asked, count, large)
+    found = rows(played.table)
+    judged = verdict([row._asdict() for row in found])
+    warnings = _left_out(description, names, asked, count, stage.instance.facts)
+    return told(found, judged, played, wrong, warnings, _replays(study, description, stage, judged, wrong, asked))
+
+
+def setting(*, fleet: Path, seeds: int | None, **more: Any) -> str:
+    """The arguments in a few words, for headings."""
+    return f"fleet of {fleet.name}" + ("" if seeds is None else f", {seeds} draws")
+
+
+def data(*, fleet: Path, **more: Any) -> dict[str, Path]:
+    """Files that the result depends on besides those named in the arguments."""
+    description = read(fleet)
+    return {"orders": fleet.parent / description.tasks.detail} if description.tasks.kind == "csv" else {}
+
+
+def _named(what: str, given: str | None, allowed: tuple[str, ...]) -> list[str] | None:
+    if given is None:
+        return None
+    names = [name.strip() for name in given.split(",")]
+    for name in names:
+        if name not in allowed:
+            raise unknown(what, name, allowed)
+    if len(set(names)) < len(names):
+        raise Refusal(f"--{what}s names {next(name for name in names if names.count(name) > 1)} twice")
+    return names
+
+
+def _steps(
+    description: Description, names: list[str], asked: list[str], seeds: int, large: int, agents: int, ticks: int
+) -> float:
+    """Agent-ticks of the whole table."""
+    cells = sum(len(description.attack.kinds) if one == "attack" else 1 for one in asked if one != "growth")
+    growth = 10 * large if "growth" in asked else 0
+    return float(len(names) * agents * ticks * (cells * seeds + growth))
+
+
+def _seconds(steps: float, names: list[str], asked: list[str]) -> float:
+    programs = len(names) * (1 + ("growth" in asked))
+    return COST * steps + COMPILE * programs
+
+
+def _left_out(
+    description: Description, names: list[str], asked: list[str], seeds: int, facts: tuple[str, ...]
+) -> tuple[str, ...]:
+    """What the reader should know: what was assumed, and what was not run."""
+    missing = [name for name in description.compare.mechanisms if name not in names]
+    skipped = [condition for condition in CONDITIONS if condition not in asked]
+    lines = [" ".join(f"{fact[0].upper()}{fact[1:]}." for fact in facts)] if facts else []
+    if missing or skipped:
+        parts = [
+            f"the {what} {', '.join(some)}" for what, some in (("mechanisms", missing), ("conditions", skipped)) if some
+        ]
+        lines.append(f"Left out: {'; '.join(parts)}.")
+    if seeds < 5:
+        lines.append(f"{seeds} draws are few: intervals are wide, and what is called a tie may not be one.")
+    return tuple(lines)
+
+
+def _replays(study, description, stage, judged, wrong, asked) -> Any:
+    """The recommended mechanism beside alone, under the first trouble that has a tick, else as described."""
+    best = judged.recommended or judged.ties[0] if judged.recommended or judged.ties else None
+    name = next(
+        (one for one in ("crash", "partition", "described") if one in asked and wrong[one].at is not None), None
+    )
+    name = name or asked[0]
+    shown = list(dict.fromkeys(one for one in (best, "alone") if one is not None))
+    if not shown or name == "growth":
+        return None
+    note = f"One run, {in_words(name, wrong[name])}."
+    alone = len(shown) == 1
+    films = [film(stage, one, description, wrong[name], note if alone else "", study.seed) for one in shown]
+    scene = films[0] if alone else Pair(" and ".join(shown), note, films)
+    return player([scene])

@@ -1,0 +1,74 @@
+"""The conditions of the table: what goes wrong in each."""
+
+from quorate.errors import Refusal
+from quorate.recipes.compare.build import Trouble
+from quorate.recipes.compare.description import Description
+from quorate.recipes.compare.rows import CONDITIONS
+
+LOSSES = (0.1, 0.3, 0.5)
+CRASHED, CUT, ATTACKERS, LARGER = 0.3, 50, 0.1, 10
+TRACED = "attack"  # the condition that tries every kind of attack and keeps the worst
+
+
+def troubles(description: Description, ticks: int) -> dict[str, Trouble]:
+    """condition -> what goes wrong in it.
+
+    calm       nothing: no loss, no faults, no attack
+    described  as the file has it; an attack is the kind that costs the mechanism most in `attack`
+    loss_*     that share of all messages is lost
+    crash      30 % of the agents fail in the middle of the run, leaders first if the file says so
+    partition  from the middle on halves cannot talk to each other for 50 ticks (a quarter of a short run)
+    attack     a tenth of the agents attack, each kind of the file in turn; the row is the worst for the mechanism
+    growth     calm, ten times the agents, tasks and space, with the centre's budget unchanged
+    """
+    faults, attack = description.faults, description.attack
+    middle, calm = ticks // 2, Trouble()
+    crash, churn, cut = faults.crash, faults.churn, faults.partition
+    described = calm._replace(loss=description.links.loss)
+    if crash is not None and crash.share:
+        at = middle if crash.at is None else crash.at
+        described = described._replace(crash=crash.share, crash_at=at, leaders=crash.leaders_first)
+        described = described if crash.back is None else described._replace(crash_back=crash.back)
+    if churn is not None:
+        described = described._replace(leave=churn.leave, join=churn.join)
+    if cut is not None:
+        described = described._replace(cut_at=middle if cut.at is None else cut.at, cut=cut.lasts)
+    if attack.share:
+        described = described._replace(saboteurs=attack.share)
+    leaders = crash is not None and crash.leaders_first
+    found = {
+        "calm": calm,
+        "described": described,
+        **{f"loss_{share:g}": calm._replace(loss=share) for share in LOSSES},
+        "crash": calm._replace(crash=CRASHED, crash_at=middle, leaders=leaders),
+        "partition": calm._replace(cut_at=middle, cut=min(CUT, max(ticks // 4, 1))),
+        TRACED: calm._replace(saboteurs=ATTACKERS),
+        "growth": calm,
+    }
+    if tuple(found) != CONDITIONS:
+        raise Refusal(f"conditions are {', '.join(CONDITIONS)}")
+    return found
+
+
+def in_words(name: str, trouble: Trouble) -> str:
+    """What a condition is, in a few words for captions.
+
+    >>> in_words("loss_0.3", Trouble(loss=0.3))
+    '30 % of messages lost'
+    """
+    words = []
+    if trouble.loss:
+        words.append(f"{100 * trouble.loss:g} % of messages lost")
+    if trouble.crash:
+        back = "" if trouble.crash_back > 1e6 else f" to {trouble.crash_back}"
+        first = ", leaders first" if trouble.leaders else ""
+        words.append(f"{100 * trouble.crash:g} % of agents down from tick {trouble.crash_at}{back}{first}")
+    if trouble.leave or trouble.join:
+        words.append(f"{100 * trouble.leave:g} % leave and {100 * trouble.join:g} % of the absent return each tick")
+    if trouble.cut:
+        words.append(f"halves cut apart for {trouble.cut} ticks from tick {trouble.cut_at}")
+    if trouble.saboteurs:
+        words.append(f"{100 * trouble.saboteurs:g} % of agents attack")
+    if name == "growth":
+        words.append(f"{LARGER} times the agents, tasks and space")
+    return "; ".join(words) or "nothing goes wrong"

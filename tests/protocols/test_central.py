@@ -1,0 +1,253 @@
+"""The centre: against a clerk with a dictionary, against exact assignment, and through crashes."""
+
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+
+from quorate import comms
+from quorate.core import Scenario, swept
+from quorate.errors import Refusal
+from quorate.faults import Chain, Crash, Loss
+from quorate.learners.deferring import Deferring
+from quorate.protocols.central import CENTRAL, CENTRAL_NAIVE, Central, make
+from quorate.step import run, start
+from quorate.worlds import fleet
+from tests.outlooks import site
+from tests.protocols.clerk import Clerk
+from tests.protocols.desks import Pattern, every_pattern, geography, outlook, shared, talk, value
+
+BUGS = ("none", "orders are not repeated", "an order that was not heard is obeyed", "nobody tries again", "no standby")
+
+
+class Buggy(Central):
+    """`Central` with one of `BUGS`, by number, so that all are one program."""
+
+    bug: jax.Array = swept(jnp.int32, 0)
+
+    def serve(self, key, place_state, heap):
+        ledger = place_state.ledger
+        since = jnp.where(self.bug == 1, ledger.since - 1, ledger.since)
+        return super().serve(key, place_state._replace(ledger=ledger._replace(since=since)), heap)
+
+    def hear(self, key, ballot, news):
+        return super().hear(key, ballot, news._replace(kept=news.kept | (self.bug == 2)))
+
+    def post(self, ballot):
+        posts = super().post(ballot)
+        return posts._replace(live=posts.live & ((self.bug != 3) | (ballot.round == 0)))
+
+    def host(self, place):
+        return jnp.where(self.bug == 4, 0, super().host(place))
+
+
+def central(agents, tasks, **more):
+    return Buggy(**dict(agents=agents, tasks=tasks, capacity=agents, options=tasks) | more)
+
+
+@eqx.filter_jit
+def under(protocol, view, slips, notices):
+    """Decisions [B, N] and the owners [B, M] in the centre's book, under each pattern of a batch; `view` one for all or
+    [B, ...]."""
+
+    def one(view, slips, notices):
+        fault, key, n = Pattern(slips, notices), jax.random.key(0), slips.shape[1]
+        talked = comms.converse(key, key, protocol, comms.boot(key, protocol, n), view, None, fault, (), None, n)
+        return talked.decision, talked.lasting.places.ledger.owner[0]
+
+    return jax.vmap(one, (0 if view.t.ndim == 2 else None, 0, 0))(view, slips, notices)
+
+
+# ------------------------------------------------------------------------------------------------------- one tick
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_within_eps_of_the_optimum(seed):
+    view = geography(seed, 40)
+    talked = talk(central(40, 40, rounds=1, places=1, bidding=400), view)
+    worth = np.asarray(view.worth, np.float64)
+    optimum = worth[linear_sum_assignment(worth, maximize=True)].sum()
+    got, given = value(view, talked.decision), int(np.sum(np.asarray(talked.decision) >= 0))
+    assert optimum - 0.1 * given <= got <= optimum + 1e-5
+    assert got > 0.97 * optimum and not shared(talked.decision)
+    assert float(talked.traffic.sent) == 2 * 40 + 1
+
+
+def test_cut_short_it_ends_with_claims():
+    view = geography(0, 40)
+    got = value(view, talk(central(40, 40, rounds=1, places=1, bidding=1), view).decision)
+    worth = np.asarray(view.worth, np.float64)
+    assert 0.8 < got / worth[linear_sum_assignment(worth, maximize=True)].sum()
+
+
+@pytest.fixture(scope="module")
+def patterns():
+    """100 crowds of 8 with 8 places, and what is lost in three rounds."""
+    draw = np.random.default_rng(3)
+    worth = draw.uniform(0.1, 1.5, (100, 8, 8)) * (draw.random((100, 8, 8)) < 0.7)
+    views = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(outlook(table) for table in worth))
+    slips, replies = draw.random((2, 100, 3, 8)) < 0.6
+    slips[:20], replies[:20] = True, True
+    return views, slips, replies
+
+
+def by_hand(worth, slips, replies):
+    """What the agents decide and who has what in the book."""
+    clerk, to = Clerk(5, 0.1, 80), [None] * 8
+    for slip, reply in zip(slips, replies, strict=True):
+        sent = [
+            (i, [(p, 0, w, np.float32(3)) for p, w in sorted(enumerate(worth[i]), key=lambda one: -one[1])], -1, -1)
+            for i in range(8)
+            if to[i] is None and slip[i]
+        ]
+        for (i, *_), (place, _, _) in zip(sent, clerk.hand_out(0, sent), strict=True):
+            if reply[i]:
+                to[i] = place
+    return [-1 if place is None else place for place in to], [clerk.row(p)["owner"] for p in range(8)]
+
+
+def disagreements(patterns, bug=0):
+    views, slips, replies = patterns
+    decided, owner = map(np.asarray, under(central(8, 8, places=1, bug=bug), *patterns))
+    twins = [by_hand(np.asarray(views.worth[b]), slips[b], replies[b]) for b in range(100)]
+    return sum(
+        to != d.tolist() or book != o.tolist() for (to, book), d, o in zip(twins, decided, owner, strict=True)
+    )
+
+
+def test_decisions_and_books_are_the_clerks_whatever_is_lost(patterns):
+    assert disagreements(patterns) == 0
+
+
+@pytest.mark.parametrize("bug", BUGS[1:4])
+def test_the_clerk_finds_that(bug, patterns):
+    assert disagreements(patterns, BUGS.index(bug)) > 0
+
+
+def test_one_centre_never_sends_two_to_one_task():
+    view, protocol = outlook([[1.0, 0.4], [0.9, 0.8], [0.7, 0.3]]), central(3, 2, rounds=2)
+    for batch in every_pattern(2, 3):
+        decided, owner = map(np.asarray, under(protocol, view, *batch))
+        assert not shared(decided).any()
+        told = np.take_along_axis(owner, np.maximum(decided, 0), axis=1) == np.arange(3)
+        assert np.all(told | (decided < 0))
+
+
+# ----------------------------------------------------------------------------------------------------- many ticks
+
+
+@partial(eqx.filter_jit)
+def days(protocol, view, here, loss):
+    """Decisions [T, N] of agents who finish each task in the tick after it was ordered; `here` [T, N]; what is sent."""
+    ticks, n = here.shape
+    key, fault = jax.random.key(2), Loss(share=loss)
+
+    def tick(lasting, now):
+        t, up = now
+        own = jax.random.fold_in(key, t)
+        fresh = view._replace(t=jnp.full(n, t), number=jnp.full(view.number.shape, t))
+        talked = comms.converse(own, own, protocol, lasting, fresh, None, fault, (), None, n, t, up)
+        return talked.lasting, (jnp.where(up, talked.decision, -1), talked.traffic.sent)
+
+    return jax.lax.scan(tick, comms.boot(key, protocol, n), (jnp.arange(ticks), here))[1]
+
+
+def worked(here, loss=0.0, **more):
+    """How many have an order in each tick; 8 agents, 8 places, each task new in each tick."""
+    decided, _ = days(central(8, 8, **more), geography(5, 8)._replace(open=jnp.ones((8, 8), bool)), here, loss)
+    return np.sum(np.asarray(decided) >= 0, axis=1)
+
+
+HERE = np.ones((30, 8), bool)
+DEAD = HERE.copy()
+DEAD[10:, 0] = False  # the centre's host
+BACK = DEAD.copy()
+BACK[22:, 0] = True
+
+
+def test_the_standby_takes_over_after_the_lease():
+    calm, dead = worked(HERE), worked(DEAD)
+    assert np.all(calm == calm[0]) and calm[0] >= 5
+    np.testing.assert_array_equal(dead[:10], calm[:10])
+    assert np.all(dead[10:15] == 0), "silence has to last for the lease"
+    assert np.all(dead[15:] >= calm[0] - 1), "and then the standby orders all but the one who fell"
+
+
+def test_a_standby_on_the_host_that_fell_is_none():
+    assert np.all(worked(DEAD, bug=BUGS.index("no standby"))[10:] == 0)
+
+
+def test_the_centre_is_believed_again_when_it_is_heard():
+    assert worked(BACK)[-1] == worked(HERE)[-1]
+    decided, _ = days(central(8, 8), geography(5, 8), jnp.asarray(BACK), 0.0)
+    assert not shared(np.asarray(decided)[24:]).any()
+
+
+def test_without_standby_nothing_is_served_after_the_crash():
+    naive = worked(DEAD, places=1, rounds=1)
+    assert np.all(naive[:10] > 0) and np.all(naive[10:] == 0)
+
+
+def test_tries_make_up_for_loss():
+    once, thrice = worked(HERE, 0.3, places=1, rounds=1).mean(), worked(HERE, 0.3).mean()
+    assert once < 0.65 * worked(HERE).mean() < 0.8 * worked(HERE).mean() < thrice
+    assert np.all(worked(HERE, 1.0) == 0)
+
+
+def test_a_small_budget_serves_few_and_all_in_turn():
+    decided, sent = days(central(8, 8, rounds=1, places=1, capacity=2), geography(5, 8), jnp.asarray(HERE), 0.0)
+    ordered = np.asarray(decided) >= 0
+    assert ordered.sum(1).max() <= 2 and np.all(np.asarray(sent) == 8 + 2 + 1)
+    assert np.all(ordered[:, ordered.any(0)].sum(0) >= 2) and ordered.any(0).sum() >= 6
+
+
+def test_the_budget_is_dealt_out_to_the_tries():
+    assert make(site(20, 10, budget=12, tries=3)).capacity == 2
+    assert make(site(20, 10, budget=0)).capacity == 20 and make(site(20, 10, budget=999)).capacity == 20
+    naive = CENTRAL_NAIVE.make(site(20, 10, budget=12))
+    assert (naive.places, naive.rounds, naive.capacity) == (1, 1, 6)
+    with pytest.raises(Refusal, match="at least 6"):
+        make(site(20, 10, budget=5, tries=3))
+    with pytest.raises(Refusal, match="places is 3"):
+        central(3, 2, places=3)
+
+
+def test_one_agent_alone_orders_itself():
+    for options in (3, 1):
+        decided = talk(CENTRAL.make(site(1, options)), outlook(np.ones((1, options)))).decision
+        assert int(decided[0]) == 0
+    closed = outlook([[0.0]], place=[[-1]])
+    assert int(talk(CENTRAL.make(site(1, 1)), closed).decision[0]) == -1
+
+
+# -------------------------------------------------------------------------------------------------------- a fleet
+
+
+def worth_served(step):
+    return step.after.tallies.value_served, step.after.tallies.value_offered
+
+
+def test_a_fleet_lives_on_after_its_centre():
+    """150 agents on a plane; the centre's host falls at tick 20, 29 others with it."""
+    world = fleet.rolling(num_agents=150, options=16)
+    order = np.arange(150.0)[::-1].copy()
+    order[1] = -1  # the standby's host stays
+    protocol = Central(agents=150, tasks=world.num_actions, capacity=150)
+
+    def share(loss, fallen, since, to):
+        fault = Chain(faults=(Loss(share=loss), Crash(share=fallen, at=20, order=order, first=True)))
+        scenario = Scenario(world=world, learner=Deferring(), commit=protocol, fault=fault)
+        served, offered = (
+            np.asarray(leaf)[:, 0] for leaf in run(start(jax.random.key(1), scenario), scenario, 45, worth_served)[1]
+        )
+        return (served[to] - served[since]) / (offered[to] - offered[since])
+
+    print(share(0.0, 0.0, 12, 44), share(0.3, 0.0, 12, 44), share(0.0, 0.2, 21, 25), share(0.0, 0.2, 31, 44))
+    assert share(0.0, 0.0, 12, 44) > 0.94
+    assert share(0.3, 0.0, 12, 44) > 0.92
+    assert share(0.0, 0.2, 21, 25) < 0.5
+    assert share(0.0, 0.2, 31, 44) > 0.8

@@ -1,0 +1,133 @@
+"""From a fleet in numbers to its world, its troubles and its sites."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from quorate.recipes.compare import build, conditions, horizon
+from quorate.recipes.compare.build import Trouble
+from quorate.recipes.compare.description import read_text
+from quorate.recipes.compare.film import film
+from quorate.recipes.compare.play import ground, scene
+from quorate.step import run, start
+
+TEXT = """ticks = 30
+space = { kind = "plane", size = [4, 3] }
+[[agents]]
+count = 10
+speed = [0.3, 0.6]
+sight = 2.0
+[tasks]
+rate = 3.0
+slack = [4, 9]
+[links]
+loss = 0.2
+rounds = 2
+centre_messages = 40
+[faults]
+churn = { leave = 0.01, join = 0.1 }
+partition = { lasts = 8 }
+[central]
+retry = 2
+standby = false
+"""
+
+
+@pytest.fixture(scope="module")
+def stage():
+    return ground(read_text(TEXT), 0)
+
+
+def test_the_site_knows_what_the_file_says(stage):
+    site, world = stage.site, stage.world
+    assert (site.agents, site.places, site.options) == (10, world.num_actions, world.options)
+    assert (site.rounds, site.budget, site.tries, site.standby) == (2, 40, 2, False)
+    cut = site.regions
+    assert sorted(np.bincount(cut.of)) == sorted(np.bincount(np.asarray(world.space.region_of_place())))
+    for region in range(world.regions):
+        members = np.flatnonzero(cut.of == region)
+        assert cut.of[cut.anchor[region]] == region
+        assert sorted(cut.local[members]) == list(range(len(members)))
+    assert cut.most == np.bincount(cut.of).max()
+
+
+def test_regions_know_their_nearest_neighbours():
+    stage = ground(read_text(TEXT.replace("count = 10", "count = 400").replace("[4, 3]", "[20, 20]")), 0)
+    cut, position = stage.site.regions, np.asarray(stage.world.space.place_position())
+    assert stage.world.regions == 16
+    for region in range(16):
+        way = np.hypot(*(position[:, cut.anchor] - position[:, [cut.anchor[region]]]))
+        others = [other for other in np.argsort(way, kind="stable") if other != region]
+        assert cut.near[region].tolist() == others[: cut.near.shape[1]]
+        pace = float(np.median(np.asarray(stage.world.speed)))
+        np.testing.assert_allclose(cut.spread[region], way[cut.near[region]] / pace, rtol=1e-4)
+
+
+def test_a_clairvoyant_knows_exactly_the_tasks_that_are_offered(stage):
+    one, _ = scene(stage, "alone", read_text(TEXT))
+    progress, kept = run(start(jax.random.key(3), one), one, 30, lambda_free)
+    seed = np.asarray(kept["seed"])[-1, 0]
+    tasks = horizon.episode(stage.world, seed, 30)
+    assert len(tasks["release"]) == int(kept["offered"][-1, 0])
+    np.testing.assert_allclose(tasks["value"].sum(), float(kept["value"][-1, 0]), rtol=1e-5)
+
+
+def lambda_free(step):
+    tallies = step.after.tallies
+    return {"seed": step.after.seed, "offered": tallies.offered, "value": tallies.value_offered}
+
+
+def test_conditions_change_what_they_name_and_nothing_else():
+    description = read_text(TEXT + "[attack]\nshare = 0.2\n")
+    found = conditions.troubles(description, 30)
+    assert found["calm"] == Trouble() == found["growth"]
+    assert found["described"] == Trouble(loss=0.2, leave=0.01, join=0.1, cut_at=15, cut=8, saboteurs=0.2)
+    assert found["loss_0.3"] == Trouble(loss=0.3)
+    assert found["crash"] == Trouble(crash=0.3, crash_at=15)
+    assert found["partition"] == Trouble(cut_at=15, cut=7)
+    assert found["attack"].saboteurs == 0.1
+    assert found["crash"].capacity(30).tolist() == [1.0] * 15 + [0.7] * 15
+    assert (found["crash"].at, found["partition"].at, found["calm"].at) == (15, 15, None)
+
+
+def test_halves_are_cut_by_where_agents_begin(stage):
+    agents, places = build.sides(stage.world, np.full(stage.world.num_actions + 2, -1))
+    position = np.asarray(stage.world.space.place_position())[0]
+    middle = np.median(position)
+    np.testing.assert_array_equal(agents, np.asarray(stage.world.home)[0] > middle)
+    np.testing.assert_array_equal(places[:-2], position > middle)
+    assert not places[-2:].any()
+    hosts = np.array([-1, int(np.argmax(agents))])
+    assert build.sides(stage.world, hosts)[1][1]
+
+
+def test_neighbours_are_the_nearest_and_oneself(stage):
+    links = build.neighbours(stage.world, np.inf, degree=3)
+    home = np.asarray(stage.world.home)
+    way = np.hypot(*(home[:, :, None] - home[:, None, :]))
+    for i in range(10):
+        heard = np.asarray(links.index)[i][np.asarray(links.real)[i]]
+        assert sorted(heard) == sorted(np.argsort(way[i], kind="stable")[:4])
+    assert np.asarray(build.neighbours(stage.world, 1e-6).real).sum(1).tolist() == [1] * 10
+
+
+def test_what_is_off_changes_nothing_and_compiles_nothing_anew(stage):
+    description = read_text(TEXT)
+    one, under = scene(stage, "claim", description)
+    shapes = [
+        jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.asarray(leaf).dtype), tree)
+        for tree in (one, under(Trouble(loss=0.3, crash=0.2, crash_at=5, saboteurs=0.1, kind="hog", cut_at=4, cut=9)))
+    ]
+    assert jax.tree.structure(one) == jax.tree.structure(under(Trouble(loss=0.5)))
+    assert shapes[0] == shapes[1]
+
+
+def test_a_film_has_a_frame_a_tick(stage):
+    wrong = Trouble(crash=0.3, crash_at=10)
+    shown = film(stage, "alone", read_text(TEXT), wrong, "a note", seed=0)
+    frames = len(shown.status)
+    assert np.shape(shown.positions) == (frames, 2, 10) and np.shape(shown.tasks) == (frames, stage.world.num_actions)
+    down = (np.asarray(shown.status) == 3).sum(1)
+    first = shown.marks[0][0] - shown.start
+    assert set(down[:first]) == {0} and set(down[first + 1 :]) == {3}
