@@ -15,6 +15,10 @@ that the file describes (docs/fleet_file.md; examples/ has five).
   --mechanisms A,B   those of the file unless told
   --conditions A,B   calm, described, loss_0.1, loss_0.3, loss_0.5, crash,
                      partition, attack, growth; all unless told
+  --attacks HOW      listed: each kind of the file; search: also the worst
+                     mixture that a search finds; shares: also the smallest
+                     share of attackers that takes a mechanism below alone;
+                     as the file says unless told
   --seeds N          draws of each cell; as the file says unless told
   --seed N           of all noise (0)
   --out FOLDER       where run folders are kept (runs)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from quorate.errors import Refusal
+from quorate.measure.intervals import finite
 from quorate.measure.paired import mean_interval
 
 TICKS = 10  # the running mean of recovery and of the curves around a fault
@@ -132,7 +133,7 @@ def running_mean(series, ticks: int = TICKS) -> np.ndarray:
     >>> running_mean([1.0, 3.0, 5.0], 2).tolist()
     [2.0, 4.0]
     """
-    values = _finite("series", series)
+    values = finite("series", series)
     _whole("ticks", ticks, 1, values.shape[-1] if values.ndim else 0, "the number of ticks of the series")
     return np.lib.stride_tricks.sliding_window_view(values, ticks, axis=-1).mean(-1)
 
@@ -208,7 +209,7 @@ def around(series, at: int, window: int, ticks: int = TICKS, level: float = 0.95
     >>> curve.ticks.tolist(), curve.mean.tolist()
     ([-2, -1, 0, 1, 2], [1.0, 1.0, 0.0, 0.0, 0.0])
     """
-    values = _finite("series", series)
+    values = finite("series", series)
     if values.ndim != 2:
         raise Refusal(f"series has shape {values.shape}; it must be [seeds, ticks]")
     length = values.shape[-1]
@@ -234,20 +235,8 @@ def gap(value, bound) -> np.ndarray:
     return 1 - reached / limit
 
 
-def _finite(name: str, values) -> np.ndarray:
-    try:
-        array = np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
-        raise Refusal(f"{name} is not an array of numbers: {error}") from error
-    if array.size == 0:
-        raise Refusal(f"{name} is empty; it needs at least 1 value")
-    if not np.isfinite(array).all():
-        raise Refusal(f"{name} holds {array[~np.isfinite(array)].flat[0]:g}; every value must be finite")
-    return array
-
-
 def _amounts(name: str, values) -> np.ndarray:
-    array = _finite(name, values)
+    array = finite(name, values)
     if array.min() < 0:
         raise Refusal(f"{name} holds {array.min():g}; no amount can be below 0")
     return array

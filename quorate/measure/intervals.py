@@ -148,7 +148,7 @@ def interquartile_mean(samples, axis: int = -1) -> np.ndarray:
     >>> float(interquartile_mean([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 1000.0]))
     3.5
     """
-    values = np.sort(np.moveaxis(_finite("samples", samples), axis, -1), axis=-1)
+    values = np.sort(np.moveaxis(finite("samples", samples), axis, -1), axis=-1)
     cut = values.shape[-1] // 4
     return values[..., cut : values.shape[-1] - cut].mean(-1)
 
@@ -165,7 +165,7 @@ def quantiles(samples, probabilities: Sequence[float] = (0.1, 0.5, 0.9), axis: i
     for probability in wanted.flat:
         if not 0 <= probability <= 1:
             raise Refusal(f"probabilities holds {probability:g}; each must lie between 0 and 1")
-    return np.quantile(_finite("samples", samples), wanted, axis=axis)
+    return np.quantile(finite("samples", samples), wanted, axis=axis)
 
 
 def standard_error(samples) -> np.ndarray:
@@ -178,7 +178,7 @@ def standard_error(samples) -> np.ndarray:
     >>> float(standard_error([[1.0, 3.0], [4.0, 4.0]]))  # configuration means 2 and 4
     1.0
     """
-    values = _finite("samples", samples)
+    values = finite("samples", samples)
     if values.ndim == 0 or values.shape[0] < 2:
         raise Refusal(f"samples has shape {values.shape}; its first axis must hold at least 2 configurations")
     means = values.mean(1) if values.ndim > 1 else values
@@ -276,7 +276,8 @@ def _evaluated(statistic: Callable, arrays: list[np.ndarray], shape: tuple[int, 
     return result
 
 
-def _finite(name: str, values) -> np.ndarray:
+def finite(name: str, values) -> np.ndarray:
+    """`values` as float64; Refusal, with the place, for what is empty or not finite."""
     try:
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:
@@ -291,7 +292,7 @@ def _finite(name: str, values) -> np.ndarray:
 
 
 def _line(name: str, values, least: int) -> np.ndarray:
-    array = _finite(name, values)
+    array = finite(name, values)
     if array.ndim != 1:
         raise Refusal(f"{name} has shape {array.shape}; it must have one axis")
     if array.size < least:

@@ -19,7 +19,7 @@ class Differences(NamedTuple):
     """All pairwise differences of A systems, mean over seeds of row minus column, with bounds that hold together.
 
     `mean`, `low`, `high` are [A, A]; `low` and `high` are None with one seed. `multiplier` is the number of standard
-    errors that a bound is away (None with one seed), `method` one of "signs", "sidak", "one seed".
+    errors that a bound is away (None with one seed), `method` one of "signs", "pooled", "one seed".
     """
 
     mean: np.ndarray
@@ -62,20 +62,22 @@ def differences(samples, level: float = 0.95, flips: int = 20_000, seed: int = 0
     With d = samples[a] - samples[b], m its mean and e its standard error over the S seeds, the interval of each pair
     is m +- k e with one k for all. From S = 12 on k is the quantile of max over pairs |m* / e*| when the signs of the
     centred differences are flipped, one sign a seed for all pairs, so that what the pairs have in common narrows k.
-    Below, k = t_{S-1, (1 + level^(1/P)) / 2} with P pairs (Sidak): safe for normal differences,
-    whatever their correlation, but wide. With one seed there is no interval.
+    Below that a pair's own e is hardly known, so spreads are pooled: k = q_{A, (A-1)(S-1)} / sqrt(2), Tukey's range of
+    A systems in S blocks, with sqrt(2 MSE / S) for e, MSE the mean square of what is left of the samples without
+    system and seed, or the pair's own e where that is larger. Exact for normal samples of one spread; unequal ones are
+    what the larger e is for. With one seed there is no interval.
 
     A pair that differs by the same number in every seed has e = 0 and the interval is that number.
 
     samples: [A, S], entry s of every system with the same seed. Cost: O(flips S A^2). Deterministic given `seed`.
     Coverage of level 0.95, measured for 5 independent normal systems, 1000 trials: 0.965, 0.940 with 12, 20 seeds
-    (signs), 0.951, 0.958 with 5, 8 (Sidak).
-    Reference: Westfall and Young, Resampling-Based Multiple Testing (1993), section 2.3 (max-t); Sidak, Rectangular
-    Confidence Regions for the Means of Multivariate Normal Distributions (1967).
+    (signs).
+    Reference: Westfall and Young, Resampling-Based Multiple Testing (1993), section 2.3 (max-t); Tukey, The Problem of
+    Multiple Comparisons (1953), for randomized blocks in Hochberg and Tamhane, Multiple Comparison Procedures (1987).
 
     >>> found = differences([[0.9, 0.8, 0.7], [0.9, 0.8, 0.7], [0.5, 0.5, 0.2]])
     >>> float(found.low[0, 1]), float(found.high[0, 1]), round(float(found.mean[0, 2]), 3), found.method
-    (0.0, 0.0, 0.4, 'sidak')
+    (0.0, 0.0, 0.4, 'pooled')
     """
     values = _samples(samples)
     if values.ndim != 2:
@@ -94,18 +96,26 @@ def differences(samples, level: float = 0.95, flips: int = 20_000, seed: int = 0
     spread[spread <= 1e-12 * np.abs(apart).max(-1, initial=0.0)] = 0.0  # equal numbers, but for the last digit
     error[first, second] = error[second, first] = spread / np.sqrt(seeds)
     moving = apart[spread > 0]
-    method = "signs" if seeds >= FLIPS else "sidak"
+    method = "signs" if seeds >= FLIPS else "pooled"
     multiplier = 0.0
-    if len(moving):
-        multiplier = _signs(moving, level, flips, seed) if method == "signs" else _sidak(len(first), seeds, level)
+    if len(moving) and method == "signs":
+        multiplier = _signs(moving, level, flips, seed)
+    elif len(moving):
+        multiplier, pooled = _pooled(values, level)
+        error = np.where(error > 0, np.maximum(error, pooled), 0.0)
     half = multiplier * error
     return Differences(mean, mean - half, mean + half, multiplier, method)
 
 
-def _sidak(pairs: int, seeds: int, level: float) -> float:
-    from scipy.special import stdtrit
+def _pooled(values: np.ndarray, level: float) -> tuple[float, float]:
+    """(k, e) of Tukey's range for samples [A, S] in S blocks."""
+    from scipy.stats import studentized_range
 
-    return float(stdtrit(seeds - 1, (1 + level ** (1 / pairs)) / 2))
+    systems, seeds = values.shape
+    left = values - values.mean(1, keepdims=True) - values.mean(0, keepdims=True) + values.mean()
+    freedom = (systems - 1) * (seeds - 1)
+    error = np.sqrt(2 * (left**2).sum() / freedom / seeds)
+    return float(studentized_range.ppf(level, systems, freedom) / np.sqrt(2)), float(error)
 
 
 def _signs(apart: np.ndarray, level: float, flips: int, seed: int) -> float:

@@ -52,8 +52,8 @@ class Reporting(NamedTuple):
 
 class Central(BoardProtocol):
     """Every agent that is free and has no order reports its best options to the centre, which gives tasks to those it
-    has heard by an auction within eps per order of their optimum (`orders.hand_out`), and answers each. Without an
-    order an agent stays where it is: nothing happens without the centre.
+    has heard by an auction (`orders.hand_out`; within eps per order of their optimum where `bidding` rounds are
+    enough), and answers each. Without an order an agent stays where it is: nothing happens without the centre.
 
     Who is on its way says nothing, as the order's term covers the way: t + ceil(eta) + lease. Who serves says so with
     its next report, or at the end of that term if it still serves then.
@@ -63,12 +63,13 @@ class Central(BoardProtocol):
 
     Hot standby. Who has heard nothing of the centre in `lease` ticks in which it reported, or in one in which it read
     that the standby is at work, turns to place 1, until it reads the centre's notice again. Only those read notices who
-    got no answer, so as long as all mail arrives nobody does. The standby does not know the centre's orders: after the turn, and while some agents hear only the one and some only the
-    other, two may be sent to one task. One of the trips is then wasted.
+    got no answer: nobody, as long as all mail arrives and there is room. The standby does not know the centre's orders:
+    after the turn, and while some agents hear only the one and some only the other, two may be sent to one task, and
+    one of the trips is wasted.
 
     places    1: the centre, kept by agent 0; 2: and the standby, kept by agent 1
-    capacity  C: the slips that can be answered in a round; who finds no room comes first in a later round, as places
-              collect from an offset that moves on (by rotation and not by deadline)
+    capacity  C: the slips that can be answered in a round. Places collect by id from an offset drawn for each round, so
+              who finds no room has its chance in a later one, whatever the deadlines are
     agents    N
     tasks     M, the task places
     options   the best ones that an agent reports
@@ -176,8 +177,8 @@ class Central(BoardProtocol):
         return Office(ledger, last, (last >= 0) & (heap.t - last < jnp.maximum(self.lease, 1)), answers)
 
     def notice(self, place_state: Office):
-        """That it is there, and whether it is at work."""
-        return place_state.busy
+        """That it is there, and whether it is at work; nothing where nobody reads."""
+        return place_state.busy if self.places > STANDBY else ()
 
     def reply(self, place_state: Office) -> Order:
         return place_state.answers

@@ -49,8 +49,8 @@ class Member(NamedTuple):
 
 
 class Reporting(NamedTuple):
-    """What an agent remembers during a tick: what it kept, its cell, what it writes and whether it does, whether it asks
-    for a task and is free, whether it has had an answer that counts."""
+    """What an agent remembers during a tick: what it kept, its cell, what it writes and whether it does, whether it
+    asks for a task and is free, whether it has had an answer that counts."""
 
     member: Member
     cell: Int[Array, ""]
@@ -67,16 +67,17 @@ class Hierarchy(BoardProtocol):
     only ever given to an agent of its cell.
 
     A leader holds a lease: it gives a sign in each tick, with its report or by itself, and `lease` ticks after its last
-    sign it leads no more. Where nobody leads, the member of best `health` (then of the lowest id) leads among those that
+    sign it leads no more. Where nobody leads, the member of best `health` (then of the lowest id) leads among those who
     are heard in a round, and begins at once. Orders count only in a tick in which the leader was heard: while it is
     silent or gone, `lease` ticks go by without any. A leader that goes to another cell, or that has not heard that it
     was elected and is not free, gives no sign either. Who leads is told with each answer.
 
-    Who gets no answer, or one without a leader's sign, reports again in the next round; `rounds` is the number of tries.
-    Agents on their way are silent, as with `Central`, and so are those who serve, leaders excepted.
+    Who gets no answer, or one without a leader's sign, reports again in the next round; `rounds` is the number of
+    tries. With loss p one try needs the leader's slip, the member's and the answer, (1 - p)^3, where `Central` needs
+    (1 - p)^2. Agents on their way are silent, as with `Central`, and so are those who serve, leaders excepted.
 
     places     G, the cells
-    capacity   C: members that can be answered in a round; the others come first in a later one, by rotation
+    capacity   C: members that can be answered in a round; the others in a later one, as with `Central`
     most       places in the fullest cell
     region_of  the cell of each task place, [M]; local: its number within the cell, [M]
     options    the best ones that an agent reports

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
 from quorate.core import BoardProtocol, Heap, News, Outlook, Posts, static, swept
 from quorate.core.fields import at_least

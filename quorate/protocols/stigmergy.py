@@ -38,7 +38,8 @@ class Stigmergy(BoardProtocol):
 
     What it can: agents choose in different ticks, and who comes later sees the mark, so fewer walk in vain than alone;
     no mail, so none is lost or late. What it cannot: two who engage in the same tick collide; and hesitation and
-    repulsion leave agents idle, so that where there is work for all it serves less than `Alone`.
+    repulsion leave agents idle, which costs most where there is work for all: there a hesitant fleet (theta of half a
+    task's worth or more) serves less than `Alone`.
 
     keep      share of a mark that is left after a tick, in [0, 1)
     beta      how strongly a mark repels, per unit of mark
@@ -128,4 +129,6 @@ def make(site: Site) -> Stigmergy:
     return Stigmergy(places=site.places, patience=site.patience)
 
 
-STIGMERGY = Mechanism(make, "mark where you head for; marks keep others away, thresholds make them hesitate", teams=True)
+STIGMERGY = Mechanism(
+    make, "mark where you head for; marks keep others away, thresholds make them hesitate", teams=True
+)

@@ -75,9 +75,7 @@ class SelectiveBroadcast(BoardProtocol):
     places: int = eqx.field(static=True)
     capacity: int = eqx.field(static=True)
 
-    def __init__(
-        self, *, protocol: BoardProtocol, proposal: PyTree, threshold: float | Array = 0.0, every: Any = None
-    ):
+    def __init__(self, *, protocol: BoardProtocol, proposal: PyTree, threshold: float | Array = 0.0, every: Any = None):
         name = type(self).__name__
         if not isinstance(protocol, BoardProtocol):
             raise Refusal(f"{type(protocol).__name__} has no board; {name} withholds slips to places")
@@ -182,11 +180,11 @@ class PolicySilence(SelectiveBroadcast):
     heartbeat            H, ticks between two words that say the same; at least 1
 
     A place must not take a lost word for silence. So it knows what it was told only until two beats are missed:
-    `known` is False once 2 H ticks have gone without a slip, from then on its state is that of long ago and not "all
-    clear". A change whose word is lost is known, or known to be unknown, at most 2 H ticks later. With messages lost at
-    a share p a place whose node is well is unknown p^2 of the time. Leases and patience of the protocol are lengthened
-    to 2 H where they are shorter, so that one missed beat frees no task and two do; so it also takes up to 2 H ticks
-    until the tasks of who has crashed are free.
+    `known` is False once 2 H ticks have gone without a slip; from then on its state is that of long ago and not "all
+    clear". A change whose word is lost is known, or known to be unknown, at most 2 H - 1 ticks later. With messages
+    lost at a share p a place whose node is well is unknown p^2 of the time. Leases and patience of the protocol are
+    lengthened to 2 H where they are shorter, so that one missed beat frees no task and two do; so it also takes up to
+    2 H ticks until the tasks of who has crashed are free.
 
     Errors: Refusal as for `SelectiveBroadcast`; for a heartbeat below 1; for another wrapper inside, whose leases it
     cannot lengthen.

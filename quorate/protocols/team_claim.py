@@ -176,7 +176,7 @@ class TeamClaim(BoardProtocol):
         entry = Entry(
             number=jnp.where(asks, outlook.number[option], number),
             eta=jnp.where(serves, 0, jnp.where(outlook.heading == place, outlook.left, outlook.eta[at])),
-            kind=kind,
+            kind=kind.astype(jnp.int32),
             units=outlook.capacity,
             team=outlook.team[at],
             worth=outlook.worth[at],

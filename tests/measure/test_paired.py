@@ -8,30 +8,40 @@ import pytest
 from scipy import stats
 
 from quorate.errors import Refusal
-from quorate.measure import paired
 from quorate.measure.paired import differences, mean_interval
 
 
-def twin_sidak(samples, level):
-    """Loops over pairs, statistics with scipy: the definition as it is written."""
+def twin_pooled(samples, level):
+    """Loops over cells, the range by scipy: randomized blocks as they are written."""
     systems, seeds = len(samples), len(samples[0])
-    pairs = list(itertools.combinations(range(systems), 2))
-    multiplier = stats.t.ppf((1 + level ** (1 / len(pairs))) / 2, seeds - 1)
-    found = {}
-    for a, b in pairs:
+    rows = [sum(row) / seeds for row in samples]
+    columns = [sum(samples[a][s] for a in range(systems)) / systems for s in range(seeds)]
+    whole = sum(rows) / systems
+    square = sum((samples[a][s] - rows[a] - columns[s] + whole) ** 2 for a in range(systems) for s in range(seeds))
+    freedom = (systems - 1) * (seeds - 1)
+    multiplier = stats.studentized_range.ppf(level, systems, freedom) / math.sqrt(2)
+    pooled, found = math.sqrt(2 * square / freedom / seeds), {}
+    for a, b in itertools.combinations(range(systems), 2):
         d = [samples[a][s] - samples[b][s] for s in range(seeds)]
-        mean, error = sum(d) / seeds, stats.sem(d)
-        found[a, b] = (mean, mean - multiplier * error, mean + multiplier * error)
+        half = multiplier * max(pooled, stats.sem(d))
+        found[a, b] = (sum(d) / seeds, sum(d) / seeds - half, sum(d) / seeds + half)
     return found
 
 
-def test_few_seeds_give_the_formula_of_sidak():
+def test_few_seeds_pool_their_spreads_as_tukey_does_in_blocks():
     samples = np.random.default_rng(0).normal(size=(4, 5))
     found = differences(samples, 0.9)
-    assert found.method == "sidak"
-    for (a, b), expected in twin_sidak(samples.tolist(), 0.9).items():
+    assert found.method == "pooled"
+    for (a, b), expected in twin_pooled(samples.tolist(), 0.9).items():
         assert (found.mean[a, b], found.low[a, b], found.high[a, b]) == pytest.approx(expected)
         assert (found.mean[b, a], -found.high[b, a], -found.low[b, a]) == pytest.approx((-expected[0], *expected[1:]))
+
+
+def test_three_seeds_tell_apart_what_differs_by_many_spreads():
+    random = np.random.default_rng(6)
+    samples = np.array([0.77, 0.86, 0.88, 0.89, 0.89, 0.89, 0.77, 0.85])[:, None] + 0.003 * random.normal(size=(8, 3))
+    found = differences(samples, 0.99)
+    assert found.high[0, 3] < 0 and not (found.high[2, 3] < 0)
 
 
 def test_the_multiplier_of_signs_is_the_quantile_over_all_sign_patterns():
@@ -67,8 +77,8 @@ def test_all_intervals_hold_at_once_as_often_as_promised(seeds):
         found = differences(samples, flips=2000, seed=trial)
         error = np.abs(found.mean - (truth[:, None] - truth[None, :]))
         held += bool((error <= (found.high - found.low) / 2 + 1e-12).all())
-        single = stats.t.ppf(0.975, seeds - 1) / found.multiplier
-        naive += bool((error <= single * (found.high - found.low) / 2 + 1e-12).all())
+        own = (samples[:, None] - samples[None, :]).std(-1, ddof=1) / math.sqrt(seeds)
+        naive += bool((error <= stats.t.ppf(0.975, seeds - 1) * own + 1e-12).all())
     least = 0.95 - 4 * math.sqrt(0.95 * 0.05 / trials)
     assert held / trials >= least
     assert naive / trials < least  # the test can tell
@@ -82,7 +92,7 @@ def test_what_a_seed_does_to_all_drops_out():
 
 
 def test_two_seeds_suffice_and_one_gives_no_interval():
-    assert differences([[1.0, 2.0], [0.0, 3.0]]).method == "sidak"
+    assert differences([[1.0, 2.0], [0.0, 3.0]]).method == "pooled"
     one = differences([[1.0], [0.25]])
     assert (one.low, one.high, one.multiplier, one.method) == (None, None, None, "one seed")
     assert one.mean.tolist() == [[0.0, 0.75], [-0.75, 0.0]]
@@ -106,12 +116,12 @@ def test_the_same_seed_gives_the_same_bounds_and_pairs_do_not_depend_on_order():
 
 
 def test_alike_systems_need_a_smaller_multiplier_than_the_formula_gives():
-    """Pairs that move together are nearly one pair: flipping signs sees it, Sidak cannot."""
+    """Pairs that move together are nearly one pair: flipping signs sees it, a formula for each pair cannot."""
     random = np.random.default_rng(5)
     base = random.normal(size=20)
     samples = np.concatenate([base[None] + 1e-3 * random.normal(size=(6, 20)), np.zeros((1, 20))])
     several = differences(np.stack([samples[0], samples[6], samples[6] + 1e-9 * base]))
-    assert several.multiplier < paired._sidak(3, 20, 0.95)
+    assert several.multiplier < stats.t.ppf((1 + 0.95 ** (1 / 3)) / 2, 19)
 
 
 def test_mean_interval_is_that_of_scipy():

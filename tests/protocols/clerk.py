@@ -64,7 +64,9 @@ class Clerk:
                     idle.add(index)
                     continue
                 other = max([net for net, p in nets if p != place] + [np.float32(0)])
-                bids.setdefault(-place, []).append((price.get(-place, np.float32(0)) + (best - other) + self.eps, -index))
+                bids.setdefault(-place, []).append(
+                    (price.get(-place, np.float32(0)) + (best - other) + self.eps, -index)
+                )
             for place, offers in bids.items():
                 price[place], index = max(offers)
                 has.pop(owner.get(place), None)

@@ -11,6 +11,7 @@ import numpy as np
 from quorate import comms
 from quorate.core import Fault, Outlook
 from quorate.faults import Loss
+from tests import outlooks
 
 
 class Pattern(Fault):
@@ -34,29 +35,10 @@ class Pattern(Fault):
 def outlook(worth, place=None, **more) -> Outlook:
     """Free agents with the worths [N, K] of options; every place unless given [N, K]."""
     worth = jnp.asarray(worth, jnp.float32)
-    n, k = worth.shape
-    place = jnp.asarray(np.tile(np.arange(k), (n, 1)) if place is None else place, jnp.int32)
-    zero, none, false = jnp.zeros(n, jnp.int32), jnp.full(n, -1, jnp.int32), jnp.zeros(n, bool)
-    view = Outlook(
-        place=place,
-        worth=worth,
-        open=(worth > 0) & (place >= 0),
-        number=jnp.zeros((n, k), jnp.int32),
-        eta=jnp.full((n, k), 3.0, jnp.float32),
-        team=jnp.ones((n, k), jnp.int32),
-        free=~false,
-        heading=none,
-        task=none,
-        left=jnp.zeros(n, jnp.float32),
-        valid=false,
-        waited=zero,
-        serving=none,
-        region=zero,
-        demand=jnp.zeros(n, jnp.float32),
-        capacity=zero + 1,
-        health=jnp.zeros(n, jnp.float32),
-        t=zero,
-    )
+    place = np.tile(np.arange(worth.shape[1]), (len(worth), 1)) if place is None else place
+    place = jnp.asarray(place, jnp.int32)
+    near = jnp.full(worth.shape, 3.0, jnp.float32)
+    view = outlooks.outlook(place, worth, (worth > 0) & (place >= 0), eta=near, health=jnp.zeros(len(worth)))
     return view._replace(**more)
 
 

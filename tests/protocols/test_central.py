@@ -1,7 +1,5 @@
 """The centre: against a clerk with a dictionary, against exact assignment, and through crashes."""
 
-from functools import partial
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -21,7 +19,13 @@ from tests.outlooks import site
 from tests.protocols.clerk import Clerk
 from tests.protocols.desks import Pattern, every_pattern, geography, outlook, shared, talk, value
 
-BUGS = ("none", "orders are not repeated", "an order that was not heard is obeyed", "nobody tries again", "no standby")
+BUGS = (
+    "none",
+    "what was given is forgotten",
+    "an order that was not heard is obeyed",
+    "nobody tries again",
+    "no standby",
+)
 
 
 class Buggy(Central):
@@ -31,8 +35,8 @@ class Buggy(Central):
 
     def serve(self, key, place_state, heap):
         ledger = place_state.ledger
-        since = jnp.where(self.bug == 1, ledger.since - 1, ledger.since)
-        return super().serve(key, place_state._replace(ledger=ledger._replace(since=since)), heap)
+        until = jnp.where(self.bug == 1, -1, ledger.until)
+        return super().serve(key, place_state._replace(ledger=ledger._replace(until=until)), heap)
 
     def hear(self, key, ballot, news):
         return super().hear(key, ballot, news._replace(kept=news.kept | (self.bug == 2)))
@@ -74,14 +78,7 @@ def test_within_eps_of_the_optimum(seed):
     got, given = value(view, talked.decision), int(np.sum(np.asarray(talked.decision) >= 0))
     assert optimum - 0.1 * given <= got <= optimum + 1e-5
     assert got > 0.97 * optimum and not shared(talked.decision)
-    assert float(talked.traffic.sent) == 2 * 40 + 1
-
-
-def test_cut_short_it_ends_with_claims():
-    view = geography(0, 40)
-    got = value(view, talk(central(40, 40, rounds=1, places=1, bidding=1), view).decision)
-    worth = np.asarray(view.worth, np.float64)
-    assert 0.8 < got / worth[linear_sum_assignment(worth, maximize=True)].sum()
+    assert float(talked.traffic.sent) == 2 * 40
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +111,7 @@ def disagreements(patterns, bug=0):
     views, slips, replies = patterns
     decided, owner = map(np.asarray, under(central(8, 8, places=1, bug=bug), *patterns))
     twins = [by_hand(np.asarray(views.worth[b]), slips[b], replies[b]) for b in range(100)]
-    return sum(
-        to != d.tolist() or book != o.tolist() for (to, book), d, o in zip(twins, decided, owner, strict=True)
-    )
+    return sum(to != d.tolist() or book != o.tolist() for (to, book), d, o in zip(twins, decided, owner, strict=True))
 
 
 def test_decisions_and_books_are_the_clerks_whatever_is_lost(patterns):
@@ -140,7 +135,7 @@ def test_one_centre_never_sends_two_to_one_task():
 # ----------------------------------------------------------------------------------------------------- many ticks
 
 
-@partial(eqx.filter_jit)
+@eqx.filter_jit
 def days(protocol, view, here, loss):
     """Decisions [T, N] of agents who finish each task in the tick after it was ordered; `here` [T, N]; what is sent."""
     ticks, n = here.shape
@@ -187,21 +182,26 @@ def test_the_centre_is_believed_again_when_it_is_heard():
     assert not shared(np.asarray(decided)[24:]).any()
 
 
-def test_without_standby_nothing_is_served_after_the_crash():
-    naive = worked(DEAD, places=1, rounds=1)
-    assert np.all(naive[:10] > 0) and np.all(naive[10:] == 0)
-
-
 def test_tries_make_up_for_loss():
-    once, thrice = worked(HERE, 0.3, places=1, rounds=1).mean(), worked(HERE, 0.3).mean()
-    assert once < 0.65 * worked(HERE).mean() < 0.8 * worked(HERE).mean() < thrice
+    calm, once, thrice = worked(HERE), worked(HERE, 0.3, bug=BUGS.index("nobody tries again")), worked(HERE, 0.3)
+    assert once.mean() < 0.6 * calm.mean() < 0.75 * calm.mean() < thrice.mean()
     assert np.all(worked(HERE, 1.0) == 0)
 
 
+def naive(here):
+    """One try, no standby, and room for two answers."""
+    return map(np.asarray, days(central(8, 8, rounds=1, places=1, capacity=2), geography(5, 8), jnp.asarray(here), 0.0))
+
+
+def test_without_standby_nothing_is_served_after_the_crash():
+    ordered = np.sum(next(naive(DEAD)) >= 0, axis=1)
+    assert np.all(ordered[:10] > 0) and np.all(ordered[10:] == 0)
+
+
 def test_a_small_budget_serves_few_and_all_in_turn():
-    decided, sent = days(central(8, 8, rounds=1, places=1, capacity=2), geography(5, 8), jnp.asarray(HERE), 0.0)
-    ordered = np.asarray(decided) >= 0
-    assert ordered.sum(1).max() <= 2 and np.all(np.asarray(sent) == 8 + 2 + 1)
+    decided, sent = naive(HERE)
+    ordered = decided >= 0
+    assert ordered.sum(1).max() <= 2 and np.all(sent == 8 + 2)
     assert np.all(ordered[:, ordered.any(0)].sum(0) >= 2) and ordered.any(0).sum() >= 6
 
 
@@ -217,11 +217,8 @@ def test_the_budget_is_dealt_out_to_the_tries():
 
 
 def test_one_agent_alone_orders_itself():
-    for options in (3, 1):
-        decided = talk(CENTRAL.make(site(1, options)), outlook(np.ones((1, options)))).decision
-        assert int(decided[0]) == 0
-    closed = outlook([[0.0]], place=[[-1]])
-    assert int(talk(CENTRAL.make(site(1, 1)), closed).decision[0]) == -1
+    for place, goes in ((0, 0), (-1, -1)):
+        assert int(talk(CENTRAL.make(site(1, 1)), outlook([[1.0]], place=[[place]])).decision[0]) == goes
 
 
 # -------------------------------------------------------------------------------------------------------- a fleet
@@ -246,8 +243,7 @@ def test_a_fleet_lives_on_after_its_centre():
         )
         return (served[to] - served[since]) / (offered[to] - offered[since])
 
-    print(share(0.0, 0.0, 12, 44), share(0.3, 0.0, 12, 44), share(0.0, 0.2, 21, 25), share(0.0, 0.2, 31, 44))
-    assert share(0.0, 0.0, 12, 44) > 0.94
-    assert share(0.3, 0.0, 12, 44) > 0.92
-    assert share(0.0, 0.2, 21, 25) < 0.5
+    calm, lossy = share(0.0, 0.0, 12, 44), share(0.3, 0.0, 12, 44)
+    assert calm > 0.86 and abs(calm - lossy) < 0.03
+    assert share(0.0, 0.2, 21, 25) < 0.4
     assert share(0.0, 0.2, 31, 44) > 0.8

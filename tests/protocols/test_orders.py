@@ -136,7 +136,9 @@ def test_the_best_options_are_reported():
     told = orders.report(orders.recruit(0), view, jnp.array([True, True, True, True]), 3)
     assert told.place.tolist() == [3, 7, -1] and told.worth.tolist() == pytest.approx([0.9, 0.2, 0])
     assert orders.report(orders.recruit(0), view, jnp.array([True, False, True, True]), 9).place.tolist()[0] == 7
-    assert orders.report(orders.recruit(0), view._replace(free=jnp.array(False)), view.open, 3).worth.tolist() == [0] * 3
+    assert (
+        orders.report(orders.recruit(0), view._replace(free=jnp.array(False)), view.open, 3).worth.tolist() == [0] * 3
+    )
 
 
 def test_who_serves_speaks_only_when_its_term_ends_and_tells_it_later():

@@ -54,7 +54,9 @@ def twin(protocol, view, marks, key):
     """The same with lists: (where each goes, the marks after)."""
     view = jax.tree.map(np.asarray, view)
     keep, beta, theta, steep = (float(x) for x in (protocol.keep, protocol.beta, protocol.theta, protocol.steep))
-    drawn = [np.asarray(jax.random.uniform(k, (2,)), float) for k in comms.node_keys(jax.random.fold_in(key, 0), AGENTS)]
+    drawn = [
+        np.asarray(jax.random.uniform(k, (2,)), float) for k in comms.node_keys(jax.random.fold_in(key, 0), AGENTS)
+    ]
     goal, after = [-1] * AGENTS, [keep * float(mark) for mark in marks]
     for i in range(AGENTS):
         patient = view.waited[i] <= float(protocol.patience) * (1 + drawn[i][0])

@@ -28,25 +28,32 @@ def by_configuration(method: str, n: int, **changes) -> np.ndarray:
     return played(method, n, **changes).final.mean(axis=1)
 
 
-@pytest.mark.parametrize("n", [50, 100, 1000])
+LARGE = pytest.param(1000, marks=pytest.mark.slow)  # a thousand agents: make proof
+
+
+@pytest.mark.parametrize("n", [50, 100, LARGE])
 def test_acceptance_02_random_choice_follows_its_law(n):
     """|S| / K with S normal of variance N / 4 + ... gives a mean of 1.13 / sqrt(N), within 10 % (Fig. 4, Ran)."""
     assert by_configuration("random", n).mean() == pytest.approx(1.13 / np.sqrt(n), rel=0.1)
 
 
-@pytest.mark.parametrize(("n", "low", "high"), [(50, 6.8e-4, 8.8e-4), (100, 1.9e-4, 2.5e-4), (1000, 1.5e-5, 1.9e-5)])
+@pytest.mark.parametrize(
+    ("n", "low", "high"),
+    [(50, 6.8e-4, 8.8e-4), (100, 1.9e-4, 2.5e-4), pytest.param(1000, 1.5e-5, 1.9e-5, marks=pytest.mark.slow)],
+)
 def test_acceptance_03_expected_difference_reaches_the_measured_level(n, low, high):
     """The 99 % bootstrap interval over configurations meets the interval of independent implementations."""
     interval = bootstrap(by_configuration("expected_difference", n), level=0.99)
     assert interval.low <= high and interval.high >= low, interval
 
 
-@pytest.mark.parametrize(("n", "least"), [(100, 18), (1000, 20)])
+@pytest.mark.parametrize(("n", "least"), [(100, 18), pytest.param(1000, 20, marks=pytest.mark.slow)])
 def test_acceptance_04_expected_difference_beats_search(n, least):
     """Fig. 2 and 3, configuration by configuration."""
     assert np.sum(by_configuration("expected_difference", n) < by_configuration("local_search", n)) >= least
 
 
+@pytest.mark.slow
 def test_acceptance_04_expected_difference_beats_search_at_50_in_the_mean_and_mostly():
     """Fig. 1. Expected difference wins 182 of 240 configurations, 0.76 [0.70, 0.81], so that a count of 15 among 20 is
     reached by no more than two draws in three. With 120 it is the majority, and the mean is better, each beyond a 99 %
@@ -59,12 +66,13 @@ def test_acceptance_04_expected_difference_beats_search_at_50_in_the_mean_and_mo
     assert ratio(search, mine, level=0.99).low > 1
 
 
-@pytest.mark.parametrize(("n", "times"), [(50, 30), (1000, 400)])
+@pytest.mark.parametrize(("n", "times"), [(50, 30), pytest.param(1000, 400, marks=pytest.mark.slow)])
 def test_acceptance_05_team_utility_is_far_behind(n, times):
     """Fig. 1 and 3: the team game hardly learns."""
     assert ratio(by_configuration("team", n), by_configuration("expected_difference", n)).middle > times
 
 
+@pytest.mark.slow
 def test_acceptance_05_local_search_is_ten_times_behind_at_1000():
     """Fig. 4: about twelve times with one setting for all N, the source's twenty with one tuned at N = 1000."""
     search = by_configuration("local_search", 1000)

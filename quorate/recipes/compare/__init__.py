@@ -5,20 +5,23 @@ partition, attack and growth, with a bound on the optimum, the bill in messages,
     instance.py     one fleet in numbers; flights.py and topology.py are real ones, growth.py makes it larger
     build.py        its world, its troubles, its mechanisms; site.py what they know; conditions.py what goes wrong when
     play.py         the runs; horizon.py what a clairvoyant could do; film.py one run as frames
+    attacks.py      kinds of attack, the search for worse ones, the smallest share that brings a mechanism below alone
     rows.py         the table; standing.py, wording.py and verdict.py what it says; telling.py the report
 """
 
 from pathlib import Path
 from typing import Annotated, Any
 
-from quorate.arguments import Count, File, Text
+from quorate.arguments import Choice, Count, File, Text
 from quorate.errors import Refusal, unknown
 from quorate.experiments.outcome import Outcome
 from quorate.experiments.study import Study
+from quorate.recipes.compare.attacks import BUDGET, FEW, LEVELS, SEGMENTS
 from quorate.recipes.compare.build import FAR
 from quorate.recipes.compare.conditions import in_words, troubles
 from quorate.recipes.compare.description import MECHANISMS, Description, read
 from quorate.recipes.compare.film import film
+from quorate.recipes.compare.human import HUMAN, human
 from quorate.recipes.compare.play import ground, play
 from quorate.recipes.compare.possible import require
 from quorate.recipes.compare.rows import CONDITIONS, rows
@@ -43,6 +46,9 @@ def main(
     seeds: Annotated[
         int | None, Count("draws of each cell; as the file says unless told", least=1, most=100_000)
     ] = None,
+    attacks: Annotated[
+        str | None, Choice("how far attacks are tried: those of the list, a search too, smallest shares too", LEVELS)
+    ] = None,
 ) -> Outcome:
     """Which coordination mechanism holds for the fleet of a file, at what price, and what breaks it."""
     description = read(fleet)
@@ -50,16 +56,24 @@ def main(
     asked = _named("condition", conditions, CONDITIONS) or list(CONDITIONS)
     asked = [condition for condition in CONDITIONS if condition in asked]
     require(description)
+    level = _level(attacks, description, names, asked)
     if "alone" in names and FAR not in names:
         names.append(FAR)  # the floor is only as honest as its eyes
     count = description.compare.seeds if seeds is None else seeds
     large = max(2, count // FEWER) if count > 1 else 1
     stage = ground(description, study.seed)
-    wrong = troubles(description, stage.instance.ticks)
-    steps = _steps(description, names, asked, count, large, len(stage.world.speed), stage.instance.ticks)
-    study.reporter.note(f"{steps:.2g} agent-ticks to play, {about(_seconds(steps, names, asked))}")
-    study.reporter.stages([*names, *(["growth"] if "growth" in asked else [])])
-    played = play(study, description, names, asked, count, large)
+    agents, ticks = len(stage.world.speed), stage.instance.ticks
+    wrong = troubles(description, ticks)
+    steps = _steps(description, names, asked, count, large, agents, ticks)
+    steps += _tried(description, names, asked, count, level) * agents * ticks
+    study.reporter.note(f"{steps:.2g} agent-ticks to play, {about(_seconds(steps, names, asked, level, count))}")
+    stages = [one for one, on in (("growth", "growth" in asked), ("shares", level == "shares")) if on]
+    study.reporter.stages([*names, *stages])
+    played = play(study, description, names, asked, count, large, level)
+    if "described" in asked:
+        flown = human(description, stage.instance, played.table[names[0]]["described"])
+        if flown is not None:
+            played.table[HUMAN] = {"described": flown}
     found = rows(played.table)
     judged = verdict([row._asdict() for row in found])
     warnings = _left_out(description, names, asked, count, stage.instance.facts)
@@ -89,6 +103,15 @@ def _named(what: str, given: str | None, allowed: tuple[str, ...]) -> list[str] 
     return names
 
 
+def _level(given: str | None, description: Description, names: list[str], asked: list[str]) -> str:
+    """How far attacks are tried: as given, else as the file says."""
+    if given == "search" and "attack" not in asked:
+        raise Refusal("--attacks search needs the condition attack, and --conditions leaves it out")
+    if given == "shares" and not set(names) - {"alone", FAR}:
+        raise Refusal("--attacks shares compares mechanisms with alone, and --mechanisms names no other")
+    return given or ("search" if description.attack.strongest == "search" else "listed")
+
+
 def _steps(
     description: Description, names: list[str], asked: list[str], seeds: int, large: int, agents: int, ticks: int
 ) -> float:
@@ -98,8 +121,16 @@ def _steps(
     return float(len(names) * agents * ticks * (cells * seeds + growth))
 
 
-def _seconds(steps: float, names: list[str], asked: list[str]) -> float:
-    programs = len(names) * (1 + ("growth" in asked))
+def _tried(description: Description, names: list[str], asked: list[str], seeds: int, level: str) -> float:
+    """Runs of the search and of the smallest shares, these about two for each share of the grid."""
+    few = min(seeds, FEW)
+    runs = len(names) * (BUDGET * few + seeds) if level != "listed" and "attack" in asked else 0
+    return runs + (len(names) * len(description.attack.kinds) * 2 * SEGMENTS * few if level == "shares" else 0)
+
+
+def _seconds(steps: float, names: list[str], asked: list[str], level: str, seeds: int) -> float:
+    few = seeds > FEW and (level == "shares" or level == "search" and "attack" in asked)
+    programs = len(names) * (1 + ("growth" in asked) + few)
     return COST * steps + COMPILE * programs
 
 

@@ -92,15 +92,15 @@ def said(attack: Attack) -> str:
 def search(
     value: Callable[[Attack], float], ticks: int, seed: int, budget: int = BUDGET
 ) -> tuple[Attack, float, list[float]]:
-    """The attack for which `value` is least among at most `budget` tried, that value, and the values in turn.
+    """The attack for which `value` is least among `budget` tried, that value, and the values in turn.
 
     The first is all kinds at their usual strength. Up to half the budget are mixtures drawn from `seed`: each kind with
     chance 1/2, its strength 2^u times the usual one, u uniform in [-2, 2); from tick 0, or in half of them from any
     tick of the first half; leaders first in half of them. Then one thing of the best is changed at a time
-    (`neighbours`, in random order), and what is worse for the fleet is kept.
+    (`neighbours`, in random order), and what is worse for the fleet is kept; where no change is left, others are drawn.
 
     The least of many noisy values is below the value of that attack: play it anew to know what it costs. Cost: `budget`
-    calls; no attack is tried twice, and it ends early where no change is left.
+    calls; no attack is tried twice.
 
     >>> worst, least, tried = search(lambda attack: 1 - 0.1 * attack.strengths[2], ticks=60, seed=0)
     >>> worst.strengths[2] >= 8, least == min(tried), len(tried)
@@ -116,9 +116,7 @@ def search(
     best = min(tried, key=lambda one: tried[one])
     while len(tried) < budget:
         fresh = [one for one in neighbours(best, ticks) if one not in tried]
-        if not fresh:
-            break
-        one = fresh[random.integers(len(fresh))]
+        one = fresh[random.integers(len(fresh))] if fresh else drawn(random, ticks)
         tried[one] = value(one)
         best = min((best, one), key=lambda one: tried[one])
     return best, tried[best], list(tried.values())
@@ -169,7 +167,7 @@ def crossing(
     if below(0.0):
         return 0.0, 0.0
     shares = grid(most, segments)
-    after = next((index for index, share in enumerate(shares) if below(share)), None)
+    after = next((index for index in range(1, len(shares)) if below(shares[index])), None)
     if after is None:
         return None
     low, high = shares[after - 1], shares[after]
@@ -187,15 +185,16 @@ class Smallest(NamedTuple):
     """The smallest share of attackers that takes a mechanism below another.
 
     share        in the middle of a bracket of at most 0.04 (+-0.02), None: not below at any share tried
-    low, high    from `low` on it may be below, from `high` on it is (95 % at each share); None: not up to 0.5
+    share_low    from there on it may be below (95 % at each share), None: not up to 0.5
+    share_high   from there on it is below, None: not up to 0.5
     at_none, at_most   the difference without attackers, and with half the fleet
     again        at a larger share of the grid it is not below any more, so "smallest" is not "from there on"
     plays        shares tried
     """
 
     share: float | None
-    low: float | None
-    high: float | None
+    share_low: float | None
+    share_high: float | None
     at_none: float
     at_most: float
     again: bool
@@ -206,12 +205,12 @@ def smallest(difference: Callable[[float], np.ndarray]) -> Smallest:
     """Where `difference(share)` [S], served by a mechanism minus served by the other on the same draws, falls below 0.
 
     All shares of the grid are played, both ends among them; the mean, the lower and the upper end of its 95 % interval
-    are each followed to where they cross 0. With one draw there are no ends, and `low`, `high` are those of the
-    bracket.
+    are each followed to where they cross 0. With one draw there are no ends, and the bracket
+    stands for them.
 
     >>> found = smallest(lambda share: np.array([0.2 - share, 0.22 - share, 0.18 - share]))
-    >>> found.share, found.low, found.high, found.again
-    (0.203125, 0.125, 0.28125, False)
+    >>> found.share, found.share_low, found.share_high, found.again
+    (0.203125, 0.125, 0.25, False)
     """
     kept: dict[float, Any] = {}
 
@@ -229,8 +228,8 @@ def smallest(difference: Callable[[float], np.ndarray]) -> Smallest:
     fallen = [index for index, mean in enumerate(means) if mean < 0]
     return Smallest(
         share=None if middle is None else sum(middle) / 2,
-        low=None if early is None else early[0],
-        high=None if late is None else late[1],
+        share_low=None if early is None else early[0],
+        share_high=None if late is None else late[1],
         at_none=means[0],
         at_most=means[-1],
         again=bool(fallen) and any(mean >= 0 for mean in means[fallen[0] :]),
@@ -244,8 +243,10 @@ def share_in_words(found: Smallest) -> str:
     'from 0.2 on [0.125, above 0.5]'
     """
     if found.share is None:
-        return f"not below up to {MOST:g}" + ("" if found.low is None else f"; perhaps from {found.low:.3g} on")
-    if found.high == 0:
+        return f"not below up to {MOST:g}" + (
+            "" if found.share_low is None else f"; perhaps from {found.share_low:.3g} on"
+        )
+    if found.share_high == 0:
         return "below without any attacker"
-    high = f"above {MOST:g}" if found.high is None else f"{found.high:.3g}"
-    return f"from {found.share:.2g} on [{found.low:.3g}, {high}]" + ("; not at every larger share" * found.again)
+    high = f"above {MOST:g}" if found.share_high is None else f"{found.share_high:.3g}"
+    return f"from {found.share:.2g} on [{found.share_low:.3g}, {high}]" + ("; not at every larger share" * found.again)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from quorate import comms
-from quorate.core import Fault, Protocol, Scenario
+from quorate.core import BoardProtocol, Fault, Protocol, Scenario
 from quorate.faults import Bandwidth, Chain, Churn, Crash, Loss, Partition, Saboteurs
 from quorate.faults.crash import NEVER
 from quorate.faults.picking import leaders_first
@@ -18,7 +18,8 @@ from quorate.faults.sabotage import KINDS
 from quorate.faults.shift import Shift
 from quorate.learners.deferring import Deferring
 from quorate.protocols.delayed import Delayed
-from quorate.protocols.mechanisms import MECHANISMS
+from quorate.protocols.mechanisms import mechanism as named
+from quorate.protocols.mechanisms import sparing
 from quorate.protocols.site import Site
 from quorate.recipes.compare.description import Description
 from quorate.recipes.compare.instance import ArrivalsSpec, Instance
@@ -193,17 +194,20 @@ def neighbours(place: fleet.Fleet, reach: float, degree: int = DEGREE) -> comms.
 
 
 def mechanism(name: str, place: fleet.Fleet, known: Site, delay: int) -> Protocol:
-    """The protocol of a mechanism, or `alone` for the yardstick; with mail that is late where the links are slow."""
-    protocol = MECHANISMS["alone" if name == FAR else name].make(known)
-    if not delay or not hasattr(protocol, "places"):
+    """The protocol of a mechanism with its strategy, or `alone` for the yardstick; with mail that is late where the
+    links are slow."""
+    protocol = named("alone" if name == FAR else name).make(known)
+    if not isinstance(protocol, BoardProtocol):
         return protocol
     view = jax.eval_shape(lambda key: place.observe(key, place.reset(key)), jax.random.key(0))
-    return Delayed(protocol, delay, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), view))
+    one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), view)
+    protocol = sparing(name, protocol, one)
+    return Delayed(protocol, delay, one) if delay else protocol
 
 
 def scenario(place: fleet.Fleet, protocol: Protocol, what: Fault, reach: float = math.inf) -> Scenario:
     """A fleet under a mechanism and troubles."""
-    boards = hasattr(protocol, "places") or not protocol.rounds
+    boards = isinstance(protocol, BoardProtocol) or not protocol.rounds
     return Scenario(
         world=place,
         learner=Deferring(),

@@ -18,7 +18,8 @@ def troubles(description: Description, ticks: int) -> dict[str, Trouble]:
     loss_*     that share of all messages is lost
     crash      30 % of the agents fail in the middle of the run, leaders first if the file says so
     partition  from the middle on halves cannot talk to each other for 50 ticks (a quarter of a short run)
-    attack     a tenth of the agents attack, each kind of the file in turn; the row is the worst for the mechanism
+    attack     a tenth of the agents attack, each kind of the file in turn, or also in the worst way that is found;
+               the row is the worst for the mechanism
     growth     calm, ten times the agents, tasks and space, with the centre's budget unchanged
     """
     faults, attack = description.faults, description.attack
@@ -41,13 +42,18 @@ def troubles(description: Description, ticks: int) -> dict[str, Trouble]:
         "described": described,
         **{f"loss_{share:g}": calm._replace(loss=share) for share in LOSSES},
         "crash": calm._replace(crash=CRASHED, crash_at=middle, leaders=leaders),
-        "partition": calm._replace(cut_at=middle, cut=min(CUT, max(ticks // 4, 1))),
+        "partition": calm._replace(cut_at=middle, cut=cut_of(ticks)),
         TRACED: calm._replace(saboteurs=ATTACKERS),
         "growth": calm,
     }
     if tuple(found) != CONDITIONS:
         raise Refusal(f"conditions are {', '.join(CONDITIONS)}")
     return found
+
+
+def cut_of(ticks: int) -> int:
+    """How long halves are cut apart: 50 ticks, a quarter of a short run."""
+    return min(CUT, max(ticks // 4, 1))
 
 
 def in_words(name: str, trouble: Trouble) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.errors import Refusal
+from quorate.protocols.mechanisms import NAMES
 from quorate.recipes.compare.kinds import (
     Choice,
     Flag,
@@ -26,28 +27,16 @@ from quorate.recipes.compare.kinds import (
     key,
     table,
 )
+from quorate.recipes.compare.rows import YARDSTICKS
 from quorate.recipes.compare.tasks_csv import Orders, orders
 from quorate.recipes.compare.toml_lines import Document, parsed, text_of
 from quorate.recipes.compare.topology import topology
 
 SPACES = ("plane", "graph")
 SOURCES = ("arrivals", "csv", "flights", "demands")
-MECHANISMS = (
-    "alone",
-    "alone_far",
-    "central",
-    "central_naive",
-    "hierarchy",
-    "claim",
-    "claim_evicting",
-    "contract_net",
-    "auction",
-    "cbba",
-    "stigmergy",
-    "quorum",
-    "hybrid",
-)
-KINDS = ("lie", "own_goal", "hog", "forge", "silent", "flood", "vandal")
+MECHANISMS = (*NAMES, YARDSTICKS[0])
+STRIKES = ("leaders_crash", "split_election")  # attacks from outside: nobody of the fleet takes part
+KINDS = ("lie", "own_goal", "hog", "forge", "silent", "flood", "vandal", *STRIKES)
 
 _SHARE = Number(0, 1)
 _TICK = Number(0, whole=True)

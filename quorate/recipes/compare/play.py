@@ -1,5 +1,6 @@
 """Playing the table: every mechanism under every condition, on the same draws."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,8 +10,11 @@ import numpy as np
 
 from quorate.core import Protocol, Scenario, Step
 from quorate.experiments.study import Study, stacked
+from quorate.measure.fleet import served_share
 from quorate.protocols.site import Site
+from quorate.recipes.compare import attacks as attacking
 from quorate.recipes.compare import build
+from quorate.recipes.compare.attacks import SEARCHED, Attack, Found
 from quorate.recipes.compare.build import FAR, Trouble
 from quorate.recipes.compare.conditions import LARGER, TRACED, troubles
 from quorate.recipes.compare.description import Description
@@ -21,6 +25,7 @@ from quorate.recipes.compare.rows import Runs
 from quorate.worlds.fleet import Fleet
 
 DRAWS = "draws"  # the label of all runs: arrivals are the same for every mechanism and condition
+SEARCH = "search"  # the label of draws that only a search sees
 
 
 class Ground(NamedTuple):
@@ -34,11 +39,13 @@ class Ground(NamedTuple):
 
 
 class Played(NamedTuple):
-    """table[mechanism][condition]; `attacks[mechanism][kind]`, the runs under each kind of attack; `seeds` words of the
-    arrivals of each run, by ground."""
+    """table[mechanism][condition]; `attacks[mechanism][kind]`, the runs under each kind of attack, `search` among them
+    where one was made; `found[mechanism]`, what it found; `shares`, rows of the smallest shares of attackers."""
 
     table: dict[str, dict[str, Runs]]
     attacks: dict[str, dict[str, Runs]]
+    found: dict[str, Found]
+    shares: list[dict[str, Any]]
 
 
 def ground(description: Description, seed: int, copies: int = 1) -> Ground:
@@ -71,23 +78,31 @@ def ledger(step: Step) -> dict[str, Any]:
     }
 
 
-def scene(stage: Ground, name: str, description: Description) -> tuple[Scenario, Callable[[Trouble], Scenario]]:
-    """A mechanism on a ground, and the same under other troubles."""
+def scene(stage: Ground, name: str, description: Description) -> tuple[Scenario, Callable[..., Scenario]]:
+    """A mechanism on a ground, and the same under other troubles; saboteurs do what its kind says unless told."""
     world = stage.far if name == FAR else stage.world
     protocol: Protocol = build.mechanism(name, world, stage.site, description.links.delay)
 
-    def under(trouble: Trouble) -> Scenario:
+    def under(trouble: Trouble, attack: Attack | None = None) -> Scenario:
         what = build.fault(trouble, world, protocol, stage.instance, description.links.bytes_per_tick)
-        return build.scenario(world, protocol, what, description.links.range)
+        attack = attacking.attack_of(trouble.kind) if attack is None else attack
+        return build.scenario(world, protocol, attacking.armed(what, attack), description.links.range)
 
     return under(Trouble()), under
 
 
 def runs_of(
-    study: Study, name: str, condition: str, one: Scenario, ticks: int, seeds: int, trouble: Trouble
+    study: Study,
+    name: str,
+    condition: str,
+    one: Scenario,
+    ticks: int,
+    seeds: int,
+    trouble: Trouble,
+    label: str = DRAWS,
 ) -> tuple[Runs, np.ndarray]:
     """The runs of one cell of the table, and the words that its arrivals came from [seeds, 2]."""
-    raw = study.sweep(f"{name} {condition}", stacked([one]), ticks, seeds, ledger, label=DRAWS)
+    raw = study.sweep(f"{name} {condition}", stacked([one]), ticks, seeds, ledger, label=label)
     got = {field: np.asarray(value[0], np.float64) for field, value in raw.items() if field != "arrivals"}
     agents = one.world.num_agents
 
@@ -112,17 +127,25 @@ def runs_of(
 
 
 def play(
-    study: Study, description: Description, names: list[str], conditions: list[str], seeds: int, large: int
+    study: Study,
+    description: Description,
+    names: list[str],
+    conditions: list[str],
+    seeds: int,
+    large: int,
+    level: str = "listed",
 ) -> Played:
     """Every cell of the table in turn; what an interrupted run has finished is taken up.
 
-    `large` is the number of seeds of `growth`, whose fleets are ten times as large.
+    `large` is the number of seeds of `growth`, whose fleets are ten times as large; `level` of `attacks.LEVELS`: how
+    far attacks are tried.
     """
     stage = ground(description, study.seed)
     ticks = stage.instance.ticks
     wrong = troubles(description, ticks)
     table: dict[str, dict[str, Runs]] = {name: {} for name in names}
     attacks: dict[str, dict[str, Runs]] = {name: {} for name in names}
+    found: dict[str, Found] = {}
     words: dict[bool, np.ndarray] = {}
     small = [condition for condition in conditions if condition != "growth"]
     for name in names:
@@ -132,11 +155,20 @@ def play(
             trouble = wrong[condition]
             if trouble.saboteurs and condition == TRACED:
                 attacks[name] = _attacks(study, name, under, trouble, description, ticks, seeds)
+                if level != "listed":
+                    found[name] = _searched(study, name, under, trouble, ticks, seeds)
+                    hurt = under(trouble, found[name].attack)
+                    attacks[name][SEARCHED], _ = runs_of(
+                        study, name, f"{TRACED} {SEARCHED}", hurt, ticks, seeds, trouble
+                    )
                 table[name][condition] = min(attacks[name].values(), key=_value)
             else:
+                attack = None
                 if trouble.saboteurs:
-                    trouble = trouble._replace(kind=_worst(attacks[name]) or description.attack.kinds[0])
-                runs, words[False] = runs_of(study, name, condition, under(trouble), ticks, seeds, trouble)
+                    kind = _worst(attacks[name]) or description.attack.kinds[0]
+                    attack = found[name].attack if kind == SEARCHED else attacking.attack_of(kind)
+                    trouble = attacking.struck(trouble, kind, ticks)
+                runs, words[False] = runs_of(study, name, condition, under(trouble, attack), ticks, seeds, trouble)
                 table[name][condition] = runs
             study.reporter.advance(name, done + 1)
         table[name] = {condition: table[name][condition] for condition in small}
@@ -152,7 +184,8 @@ def play(
             table[name]["growth"], words[True] = runs_of(study, name, "growth", under(trouble), ticks, large, trouble)
             study.reporter.advance("growth", done + 1)
         study.reporter.finish("growth")
-    return Played(_bounded(study, table, stage, large_stage, words, description), attacks)
+    shares = _shares(study, description, stage, names, seeds) if level == "shares" else []
+    return Played(_bounded(study, table, stage, large_stage, words, description), attacks, found, shares)
 
 
 def _attack_first(conditions: list[str]) -> list[str]:
@@ -163,7 +196,7 @@ def _attack_first(conditions: list[str]) -> list[str]:
 def _attacks(
     study: Study,
     name: str,
-    under: Callable[[Trouble], Scenario],
+    under: Callable[..., Scenario],
     trouble: Trouble,
     description: Description,
     ticks: int,
@@ -171,9 +204,59 @@ def _attacks(
 ) -> dict[str, Runs]:
     found = {}
     for kind in description.attack.kinds:
-        one = trouble._replace(kind=kind)
+        one = attacking.struck(trouble, kind, ticks)
         found[kind], _ = runs_of(study, name, f"{TRACED} {kind}", under(one), ticks, seeds, one)
     return found
+
+
+def _searched(
+    study: Study, name: str, under: Callable[..., Scenario], trouble: Trouble, ticks: int, seeds: int
+) -> Found:
+    """The worst mixture that a search finds, on few draws of its own; every play is of one shape, so one program."""
+    few, count = min(seeds, attacking.FEW), itertools.count()
+
+    def value(attack: Attack) -> float:
+        cell = f"{SEARCH} {next(count)}"
+        return _value(runs_of(study, name, cell, under(trouble, attack), ticks, few, trouble, SEARCH)[0])
+
+    attack, least, tried = attacking.search(value, ticks, study.seed)
+    return Found(attack, least, len(tried), few)
+
+
+def _shares(
+    study: Study, description: Description, stage: Ground, names: list[str], seeds: int
+) -> list[dict[str, Any]]:
+    """For each mechanism and kind the smallest share of attackers that takes it below `alone` under the same attack,
+    and below `alone` when nothing goes wrong; on few draws, the same for all."""
+    few, ticks = min(seeds, attacking.FEW), stage.instance.ticks
+    fielded = [name for name in names if name not in (FAR, "alone")]
+    under = {name: scene(stage, name, description)[1] for name in ("alone", *fielded)}
+    served: dict[tuple[str, str, float], np.ndarray] = {}
+    rows: list[dict[str, Any]] = []
+
+    def of(name: str, kind: str, share: float) -> np.ndarray:
+        if (name, kind, share) not in served:
+            trouble = attacking.struck(Trouble(saboteurs=share), kind, ticks)
+            cell = f"shares {kind} {share:g}"
+            runs, _ = runs_of(study, name, cell, under[name](trouble), ticks, few, trouble)
+            served[name, kind, share] = served_share(runs.started, runs.offered)
+        return served[name, kind, share]
+
+    calm, _ = runs_of(study, "alone", "shares calm", under["alone"](Trouble()), ticks, few, Trouble())
+    study.reporter.start("shares", len(fielded) * len(description.attack.kinds), "attacks")
+    for name in fielded:
+        for kind in description.attack.kinds:
+            floors: dict[str, Callable[[float], np.ndarray]] = {
+                "alone under the same attack": lambda share, kind=kind: of("alone", kind, share),
+                "alone in calm": lambda share: served_share(calm.started, calm.offered),
+            }
+            for against, floor in floors.items():
+                found = attacking.smallest(lambda s, a=name, k=kind, floor=floor: of(a, k, s) - floor(s))
+                told = {"mechanism": name, "kind": kind, "against": against, "said": attacking.share_in_words(found)}
+                rows.append({**told, **found._asdict(), "seeds": few})
+            study.reporter.advance("shares", len(rows) / 2)
+    study.reporter.finish("shares")
+    return rows
 
 
 def _value(runs: Runs) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 
 from quorate.experiments.outcome import Outcome
 from quorate.measure import fleet
+from quorate.recipes.compare.attacks import SEARCHED, Found, said
 from quorate.recipes.compare.build import FAR, Trouble
 from quorate.recipes.compare.conditions import LARGER, in_words
 from quorate.recipes.compare.play import Played
@@ -18,7 +19,7 @@ from quorate.report.series import Point, Series
 
 LOOSE = 0.05  # of the bound: farther below it, it says little about what is possible
 SHORT = {"described": "as is", "loss_0.1": "loss .1", "loss_0.3": "loss .3", "loss_0.5": "loss .5", "partition": "cut"}
-SHORT |= {"growth": f"x {LARGER}"}
+SHORT |= {"growth": f"x {LARGER}", "own_goal": "own", "leaders_crash": "crash", "split_election": "split"}
 LINES = 5  # curves in a figure
 ROLES = ("s2", "s4", "s5")
 SIGN = {True: "=", False: " "}
@@ -39,16 +40,17 @@ def told(
     figures = [
         _matrix(rows, table, wrong),
         *_curves(played, judged, wrong),
+        *_struck(played),
         _traffic(rows, judged),
         _fair(rows, judged),
     ]
-    attacks = _attacks(played)
+    tables = {"attacks": _attacks(played), "shares": played.shares}
     return Outcome(
         rows=[row._asdict() for row in rows],
         verdict=first,
         interval=found[0] if found else None,
         lede=" ".join((*rest, *_bounds(rows))),
-        tables={"attacks": attacks} if attacks else {},
+        tables={name: lines for name, lines in tables.items() if lines},
         figures=tuple(figures),
         summary=_summary(rows, table),
         warnings=warnings,
@@ -209,16 +211,70 @@ def _fair(rows: list[Row], judged: Verdict) -> Figure:
 
 
 def _attacks(played: Played) -> list[dict[str, Any]]:
-    """A row for each mechanism and kind of attack."""
-    return [
-        {
+    """A row for each mechanism and kind of attack. Of the mixture that a search found also what it is, how many were
+    played on how many draws, and what it served there: less than anew, as the least of many noisy numbers is."""
+
+    def row(name: str, kind: str, runs: Runs, found: Found | None) -> dict[str, Any]:
+        mean, half = _served(runs)
+        return {
             "mechanism": name,
             "kind": kind,
-            "served_mean": float(np.mean(fleet.served_share(runs.started, runs.offered))),
+            "served_mean": mean,
+            "served_se": None if half is None else half / 2,
             "messages_per_agent_tick": float(np.mean(runs.messages)),
+            "mixture": None if found is None else said(found.attack),
+            "plays": None if found is None else found.plays,
+            "draws_searched": None if found is None else found.seeds,
+            "served_searched": None if found is None else found.searched,
         }
+
+    return [
+        row(name, kind, runs, played.found.get(name) if kind == SEARCHED else None)
         for name, kinds in played.attacks.items()
         for kind, runs in kinds.items()
+    ]
+
+
+def _served(runs: Runs) -> tuple[float, float | None]:
+    """Mean share served, and twice its standard error (None with one seed)."""
+    shares = fleet.served_share(runs.started, runs.offered)
+    return float(shares.mean()), float(2 * shares.std(ddof=1) / len(shares) ** 0.5) if len(shares) > 1 else None
+
+
+def _struck(played: Played) -> list[Figure]:
+    """Mechanisms against kinds of attack, beside what they serve when nothing goes wrong."""
+    struck = {name: kinds for name, kinds in played.attacks.items() if kinds}
+    if not struck:
+        return []
+    cells = {
+        (name, SHORT.get(kind, kind)): runs
+        for name, kinds in struck.items()
+        for kind, runs in ({"calm": played.table[name].get("calm")} | kinds).items()
+        if runs is not None
+    }
+    columns = list(dict.fromkeys(column for _, column in cells))
+    fielded = [name for name in struck if name not in YARDSTICKS]
+
+    def entry(name: str, column: str) -> Entry:
+        runs = cells[name, column]
+        mean, half = _served(runs)
+        calm = cells.get((name, "calm"))
+        found = played.found.get(name) if column == SEARCHED else None
+        notes = [] if calm is None or runs is calm else [f"{_served(calm)[0] - mean:+.3f} lost against calm"]
+        return Entry(mean, half, "", "; ".join(notes + ([] if found is None else [said(found.attack)])))
+
+    mixed = "; search: the worst mixture that a search found, played on draws it had not seen" if played.found else ""
+    return [
+        matrix(
+            "attacks",
+            "What each attack costs",
+            fielded or list(struck),
+            columns,
+            entry,
+            "Share served under each attack by the same share of agents; ± is twice the standard error. own: own_goal; "
+            f"crash: leaders_crash; split: split_election{mixed}.",
+            apart=[name for name in struck if name in YARDSTICKS] if fielded else (),
+        )
     ]
 
 
