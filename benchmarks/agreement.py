@@ -20,7 +20,7 @@ from jax import lax
 from timing import cpu, in_turn, machine, pinned, verdict
 
 from quorate import comms, random
-from quorate.core import Fault, Roster, NoFault
+from quorate.core import Fault, NoFault, Roster
 from quorate.faults.counting import AllYes, DropAtRound, RandomYes
 from quorate.numerics.push import push
 from quorate.protocols import PROTOCOLS

@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Int, PyTree, UInt32
 
 from quorate.comms.channel import like, size
 from quorate.core import Board, BoardProtocol, Collected, Fault, Heap, Key, News, Posts, State, Traffic
+from quorate.numerics.once import once
 
 LAST = jnp.iinfo(jnp.int32).max
 FEW = 8  # up to so many places a collected slip's rank is a running sum for each; more places are filled slot by slot
@@ -67,6 +68,7 @@ def meet(
     if up is not None:
         arrived &= up[jnp.clip(posts.place, 0, count - 1)]
     heap, rank = gathered(posts, arrived, count, protocol.capacity, coin)
+    heap = once(heap)
     place_keys = jax.vmap(jax.random.fold_in, (None, 0))(keys[1], index)
     each = Heap(None, None, 0, 0, 0, 0, 0, 0)
     served = jax.vmap(protocol.serve, (0, 0, each))(place_keys, places, Heap(t, round_, *heap))
@@ -75,7 +77,7 @@ def meet(
 
     watched = jax.vmap(protocol.watch)(ballot)
     fault_state, notice, heard = _delivered(
-        jax.random.fold_in(keys[0], 1), fault_state, fault, watched, jax.vmap(protocol.notice)(served), None,
+        jax.random.fold_in(keys[0], 1), fault_state, fault, watched, once(jax.vmap(protocol.notice)(served)), None,
         (watched >= 0) & (watched < count), up, here, board,
     )  # fmt: skip
     reply, kept, answered = (), jnp.zeros((num_agents, slips), bool), jnp.float32(0)

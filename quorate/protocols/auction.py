@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 from quorate.core import BoardProtocol, Heap, News, Outlook, Posts, static, swept
 from quorate.core.fields import at_least
 from quorate.errors import Refusal
+from quorate.numerics.once import once
 from quorate.protocols import desk
 from quorate.protocols.desk import CLAIM, Desk, Hold, Slip, Word
 from quorate.protocols.site import Mechanism, Site
@@ -150,7 +151,7 @@ class Auction(BoardProtocol):
         outlook, hold = ballot.outlook, ballot.hold
         bids = outlook.free & (outlook.serving < 0) & (hold.place >= 0) & (hold.place != outlook.heading)
         reads = desk.places(outlook, hold, ballot.quiet)
-        return jnp.where(bids, jnp.append(outlook.place, hold.place), reads)
+        return once(jnp.where(bids, jnp.append(outlook.place, hold.place), reads))
 
     def hear(self, key, ballot: Bidding, news: News) -> Bidding:
         outlook, offer = ballot.outlook, news.notice

@@ -66,7 +66,7 @@ class Cbba(Protocol):
     follow positions are better. Who hears nobody decides as `Alone`. On complete lists it costs O(N^2 K^2).
 
     Where we differ from the reference: bids are lists over an agent's own options, not over all tasks, and one more
-    for the task it has; nobody relays bids for what is no option of its own. Bundles of several tasks are left out:
+    for the task it has; nobody relays bids for what is no option of its own. Bundles of several tasks are `Bundles`:
     they take bids back, and telling old bids from new ones takes a time stamp of every agent at every agent, O(N^2).
 
     rounds  message rounds a tick

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 from quorate.core import BoardProtocol, Outlook, Posts, static, swept
 from quorate.core.fields import at_least
 from quorate.errors import Refusal
+from quorate.numerics.once import once
 from quorate.protocols import desk
 from quorate.protocols.desk import CLAIM, Desk, Hold, Slip, Word
 from quorate.protocols.site import Mechanism, Site
@@ -128,7 +129,7 @@ class ContractNet(BoardProtocol):
         places = desk.places(ballot.outlook, ballot.hold, ballot.quiet)
         options = ballot.outlook.place.shape[0]
         bid_on = jnp.any(ballot.bids[:, None] == jnp.arange(options + 1)[None, :], axis=0)
-        return jnp.where(ballot.answers | bid_on | (jnp.arange(options + 1) == options), places, -1)
+        return once(jnp.where(ballot.answers | bid_on | (jnp.arange(options + 1) == options), places, -1))
 
     def hear(self, key, ballot: Bidding, news) -> Bidding:
         outlook, option = ballot.outlook, jnp.maximum(ballot.bids, 0)

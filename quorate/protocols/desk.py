@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from quorate.core import Heap, News, Outlook
+from quorate.numerics.once import once
 
 CLAIM, HOLD, DONE = 0, 1, 2  # what a slip says: I want it; I am on my way; I have begun
 PRIORITY = 1e6  # a holder's word comes before any bid, a beginner's before that
@@ -126,7 +127,7 @@ def heard(hold: Hold, place: Array, number: Array, told: Word, came: Array) -> H
     """The claim after a notice of `place` on task `number`: given, or lost if it was held."""
     about = came & (told.number >= number)
     mine = about & (told.number == number) & (told.owner == hold.me) & ~told.done
-    lost = about & ~mine & (hold.place == place) & (hold.number == number)
+    mine, lost = once((mine, about & ~mine & (hold.place == place) & (hold.number == number)))
     given = Hold(hold.me, place, number, told.until)
     hold = jax.tree.map(lambda new, old: jnp.where(lost, new, old), nothing(hold.me), hold)
     return jax.tree.map(lambda new, old: jnp.where(mine, new, old), given, hold)

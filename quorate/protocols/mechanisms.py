@@ -1,5 +1,5 @@
-"""Coordination mechanisms for fleets: from what each agent sees to the place it heads for; and strategies that save mail
-around those that meet at desks."""
+"""Coordination mechanisms for fleets: from what each agent sees to the place it heads for; and strategies that save
+mail around those that meet at desks."""
 
 from collections.abc import Callable
 

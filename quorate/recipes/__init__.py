@@ -24,6 +24,7 @@ RECIPES = {
     "collectives": Entry("quorate.recipes.collectives", "four crowded worlds with known optima", 4),
     "ibgp": Entry("quorate.recipes.ibgp", "act together although some messages lie", 14),
     "sensor_network": Entry("quorate.recipes.sensor_network", "agree on a moving target, a liar next door", 6),
+    "mechanisms": Entry("quorate.recipes.mechanisms", "what two sources say of coordination, in numbers", 12),
 }
 
 # Everything that `quorate.run` can be asked: the recipes, and questions that have a command of their own.

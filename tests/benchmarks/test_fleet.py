@@ -54,6 +54,7 @@ def test_on_the_bare_board_everybody_reads_the_best_bid_of_each_place(bench):
     assert board.decision.tolist() == read.tolist()
 
 
+@pytest.mark.slow
 def test_a_rolling_fleet_goes_on_where_it_stopped_and_claims_serve_more_than_alone(bench):
     table = bench.rolling(AGENTS, 20)
     assert set(table) == {"alone", "claim", "auction"}

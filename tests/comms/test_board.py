@@ -116,6 +116,9 @@ def test_renaming_the_agents_renames_what_they_hear(seed, order):
 PLAIN = jax.jit(lambda wish: meeting(Pinboard(capacity=0), wish))
 
 
+COLLECTED = jax.jit(lambda posts, live, places, coin: gathered(posts, live, places, 2, coin), static_argnums=2)
+
+
 def test_more_than_fit_come_back_and_nobody_waits_for_ever():
     """One place with room for two and five who post: each gets its turn as the offset moves on."""
     place, live = jnp.zeros((5, 1), jnp.int32), jnp.ones((5, 1), bool)
@@ -123,7 +126,7 @@ def test_more_than_fit_come_back_and_nobody_waits_for_ever():
         kept = np.zeros(5, int)
         for coin in range(40):
             posts = Posts(place, live, body=jnp.arange(5)[:, None])
-            (_, _, _, _, _, first), rank = gathered(posts, live, places, 2, jnp.uint32(coin))
+            (_, _, _, _, _, first), rank = COLLECTED(posts, live, places, jnp.uint32(coin))
             assert sorted(first.who[0].tolist()) == sorted(np.flatnonzero(np.asarray(rank)[:, 0] < 2).tolist())
             kept += np.asarray(rank)[:, 0] < 2
         np.testing.assert_array_equal(kept, 16)

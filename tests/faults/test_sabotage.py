@@ -90,6 +90,7 @@ def every(**changes):
     return {**strengths, "silent": 0.3, "hosts": np.arange(M), **changes}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [every(share=0.0), every(at=100), {kind.name: 0.0 for kind in KINDS}])
 def test_what_is_off_changes_nothing(changes):
     """No share, not yet begun, or all strengths 0: every bit stays, of views, actions, slips and notices."""
@@ -107,6 +108,7 @@ def test_what_is_off_changes_nothing(changes):
     same(seen, fault.on_observe(KEY, state, seen)[1])
 
 
+@pytest.mark.slow
 def test_one_program_for_every_kind():
     given, traces = posts(), []
 

@@ -173,6 +173,7 @@ def test_what_only_oneself_moves_is_learnable_without_end_and_what_nobody_moves_
     assert learnability(world, Paid(), KEY).value == 0
 
 
+@pytest.mark.slow
 def test_acceptance_06_learnability():
     """Where a device is in use, expected difference has twice the lambda of wonderful life; that of G falls as N^-1/2.
 

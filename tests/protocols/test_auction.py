@@ -320,6 +320,7 @@ def test_the_snapshot_table(fleets):
     checked_table(fleets, {0.3: 0.956, 0.1: 0.987}, {0.1: 1.05})
 
 
+@pytest.mark.slow
 def test_claims_win_when_rounds_are_few_and_auctions_when_they_are_many(fleets):
     bare = partial(Auction, finish=0)
     assert fleets.share(Claim, rounds=4) > fleets.share(bare, rounds=4) + 0.05
@@ -371,6 +372,7 @@ def standing_ticks(protocol, view, ticks, agents):
     return decisions, places
 
 
+@pytest.mark.slow
 def test_kept_prices_help_for_a_few_ticks_and_then_ask_too_much(fleets):
     """With so few rounds that no tick settles, prices from the tick before save the rounds that found them; but no
     price falls while its task is sold, and from a coarse first step they are soon too high."""
@@ -395,6 +397,7 @@ def share_served(world, protocol, seeds, ticks, since):
     return (got[-1] - got[since]) / (offered[-1] - offered[since])
 
 
+@pytest.mark.slow
 def test_in_a_rolling_world_it_serves_more_than_agents_alone():
     world = rolling(num_agents=120, density=7.0)
     auction = share_served(world, Auction(places=world.num_actions), 2, 60, 25)

@@ -244,6 +244,7 @@ def test_who_serves_goes_nowhere_and_keeps_others_away():
     assert decision.tolist() == [[-1, -1]]
 
 
+@pytest.mark.slow
 def test_a_fleet_linked_by_where_it_started_serves_more_than_an_unlinked_one():
     """Who hears nobody plays as alone; links of the start are worth something, though agents drift apart."""
     world = rolling(num_agents=60, density=7.0, options=16)

@@ -182,6 +182,7 @@ def test_the_centre_is_believed_again_when_it_is_heard():
     assert not shared(np.asarray(decided)[24:]).any()
 
 
+@pytest.mark.slow
 def test_tries_make_up_for_loss():
     calm, once, thrice = worked(HERE), worked(HERE, 0.3, bug=BUGS.index("nobody tries again")), worked(HERE, 0.3)
     assert once.mean() < 0.6 * calm.mean() < 0.75 * calm.mean() < thrice.mean()

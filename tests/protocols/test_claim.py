@@ -164,6 +164,7 @@ def test_the_twin_finds_bugs(bug):
     assert differs(bug, 0.3) > 0
 
 
+@pytest.mark.slow
 def test_phantoms_are_fewer_with_more_rounds():
     """Places whose owner does not know, 2000 agents and places at loss 0.3: 4 rounds leave many, 10 few."""
     view = local(2000, 16)
@@ -192,6 +193,7 @@ def local(agents, options):
     return outlook(np.where(skilled, np.maximum(worth, 0), 0), place)
 
 
+@pytest.mark.slow
 def test_rounds_and_mail_of_the_snapshot():
     """0.95 of what global greedy has in a few rounds and few slips; the curve by rounds."""
     view = geography(3, 200)

@@ -118,6 +118,7 @@ def test_the_twin_finds_what_is_not_refused():
     assert differs(Polite) > 0
 
 
+@pytest.mark.slow
 def test_more_bids_save_iterations_and_cost_messages():
     """The snapshot, three seeds: ahead of claims after as many iterations as these have rounds, level at the end."""
     gaps, ends = [], []

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from quorate import comms
-from quorate.core import Fault, Roster, Inbox, Neighbours
+from quorate.core import Fault, Inbox, Neighbours, Roster
 from quorate.errors import Refusal
 from quorate.protocols.gossip import BINS, PUSH_SUM, PushSum, make, over
 

@@ -237,6 +237,7 @@ def worth_served(step):
     return step.after.tallies.value_served, step.after.tallies.value_offered
 
 
+@pytest.mark.slow
 def test_leaders_who_fall_or_fall_silent_cost_a_fleet_the_lease():
     """150 agents in 6 cells; the twelve healthiest, the leaders among them, go at tick 20."""
     world = fleet.rolling(num_agents=150, options=16)

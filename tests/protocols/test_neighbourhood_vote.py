@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from quorate import comms, testing
-from quorate.core import Fault, Roster, NoFault
+from quorate.core import Fault, NoFault, Roster
 from quorate.errors import Refusal
 from quorate.protocols.neighbourhood_vote import (
     LIVENESS,

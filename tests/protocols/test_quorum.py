@@ -226,6 +226,7 @@ def test_a_plan_saves_walks_in_vain_and_pays_near_saturation():
     assert np.all(waste < 0.9 * in_vain)
 
 
+@pytest.mark.slow
 def test_under_overload_it_only_lengthens_ways():
     assert np.mean(served(True, 20.0)[0]) < np.mean(served(False, 20.0)[0])
 

@@ -203,6 +203,7 @@ def test_near_saturation_it_is_above_alone_and_below_claim():
     assert np.mean(served("stigmergy", 7.0) - served("claim", 7.0)) < -0.02
 
 
+@pytest.mark.slow
 def test_under_overload_hesitation_costs_more_than_marks_gain():
     """Where there is work for all, hesitant agents idle, down to less than alone."""
     hesitant, alone = served("stigmergy", 20.0, 0.6), served("alone", 20.0)

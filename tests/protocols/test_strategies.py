@@ -261,6 +261,7 @@ def fleet(mechanism: str, strategy: str, share: float = 0.0):
     return float(served), *(float(np.sum(getattr(records["traffic"], name))) / 8000 for name in ("sent", "heard"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.3])
 @pytest.mark.parametrize("strategy", ["selective", "silence"])
 @pytest.mark.parametrize("mechanism", ["claim", "auction"])

@@ -125,6 +125,7 @@ def test_who_waits_in_vain_lets_go_and_a_deadlock_ends():
     assert met
 
 
+@pytest.mark.slow
 def test_whole_teams_serve_more_of_few_tasks():
     """60 agents, 12 places, teams of three: no trip in vain, and more tasks than by waiting for whoever comes."""
     shape = {"num_agents": 60, "density": 0.2, "options": 8, "period": 10, "slack": (9, 9), "team": (3, 3)}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from quorate.experiments.study import Study
+from quorate.protocols.mechanisms import STRATEGIES
 from quorate.recipes import RECIPES
 from quorate.recipes.compare.build import Trouble
 from quorate.recipes.mechanisms import rolling, snapshot, variants
@@ -120,7 +121,7 @@ def test_a_vote_that_is_held_needs_more_than_two_thirds():
 
 def test_what_is_planned_has_names_of_its_own():
     planned = rolling.cases(300, 110, 600, (1, 10))
-    names = [(one.part, one.mechanism, one.setting, one.where, one.saying) for one in planned]
+    names = [(one.part, one.mechanism, one.setting, one.where) for one in planned]
     assert len(set(names)) == len(names)
     assert {one.where for one in planned} == {"uniform", "hot spot", "small hot spot", "crowded", "10 times"}
 
@@ -145,9 +146,9 @@ def test_a_fleet_is_played_and_nothing_but_the_trouble_differs():
 # ------------------------------------------------------------------------------------------------------------- claims
 
 
-def lines(part, mechanism, setting, served, where="uniform", saying="all", messages=1.0, agents=300):
+def lines(part, mechanism, setting, served, where="uniform", messages=1.0, agents=300):
     """The draws of a case."""
-    row = {"part": part, "mechanism": mechanism, "setting": setting, "where": where, "saying": saying}
+    row = {"part": part, "mechanism": mechanism, "setting": setting, "where": where}
     row |= {"agents": agents, "messages": messages, "reads": 1.0, "bytes": 8.0, "waste": 0.0, "jain": 0.9}
     return [row | {"draw": draw, "served": served + NOISE[draw] * (2 if setting else 1)} for draw in DRAWS]
 
@@ -201,8 +202,8 @@ def tables():
     )
     draws += lines("hybrid", "auction", None, 0.97, where="small hot spot")
     draws += lines("rounds", "auction", 2, 0.95, messages=0.6) + lines("rounds", "auction", 8, 0.95, messages=2.0)
-    for how in ("news", "changes"):
-        draws += lines("saying", "auction", None, 0.98, saying=how, messages=0.3)
+    for how in STRATEGIES:
+        draws += lines("saying", f"auction+{how}", None, 0.98, messages=0.3)
     draws += lines("cells", "hierarchy", 9, 0.9) + lines("cells", "hierarchy", 100, 0.97)
     for times, served in ((1, 0.98), (10, 0.86)):
         where = "uniform" if times == 1 else "10 times"

@@ -31,6 +31,7 @@ def test_search_s_ends_where_a_separate_program_ended(devices, recorded, se):
     assert abs(mean - recorded) < 4 * np.hypot(se, own)
 
 
+@pytest.mark.slow
 def test_fewer_flips_are_better_than_half_of_the_devices():
     """A separate program ended at 4.4e-4, 9.8e-4, 2.7e-3 with 5, 25 and 50 % at N = 50. Each step up must cost clearly:
     over configurations the mean log ratio is four standard errors above 0."""

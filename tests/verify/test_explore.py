@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from quorate.core import Roster, Property, Protocol, static
+from quorate.core import Property, Protocol, Roster, static
 from quorate.core.property import ALWAYS, SOMETIMES
 from quorate.errors import Refusal
 from quorate.protocols import PROTOCOLS

@@ -67,6 +67,7 @@ def covered(intervals, true):
     return low <= hits <= high, hits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alive", [None, undecided])
 def test_coverage_for_a_chance_of_one_in_a_million(alive):
     """Tails 20 times: 2^-20."""
@@ -79,6 +80,7 @@ def test_coverage_for_a_chance_of_one_in_a_million(alive):
     assert abs(np.mean([one.middle for one in found]) * 2**20 - 1) < 0.05  # no bias
 
 
+@pytest.mark.slow
 def test_coverage_for_a_vote_that_ends_late():
     """The last round is geometric, 3 in 4 end it from round 2 on; the attack waits for round 9, which is the last with
     a chance of (1/4)^7 3/4, about 1 in 22 000."""

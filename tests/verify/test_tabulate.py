@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from quorate.core import Roster, Property, TallyProtocol, static, swept
+from quorate.core import Property, Roster, TallyProtocol, static, swept
 from quorate.errors import Refusal
 from quorate.protocols.common_coin import CommonCoin
 from quorate.protocols.majority import MAJORITY, Majority

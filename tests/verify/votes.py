@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from quorate.core import Roster, Property, TallyProtocol, static, swept
+from quorate.core import Property, Roster, TallyProtocol, static, swept
 from quorate.core.property import ALWAYS, EVENTUALLY, SOMETIMES
 from quorate.numerics.rational import threshold
 from quorate.protocols import hidden_stop_vote

@@ -59,6 +59,7 @@ def test_a_plain_float32_sum_would_depend_on_the_order():
     assert jnp.sum(jnp.asarray(errors)) != jnp.sum(jnp.asarray(errors[order]))
 
 
+@pytest.mark.slow
 @given(exponent=st.integers(-40, 40), seed=st.integers(0, 5))
 def test_units_of_two_scale_the_score_exactly(exponent, seed):
     errors, actions = draw(seed, 9), jnp.asarray(np.random.default_rng(seed).integers(0, 2, 9))

@@ -202,7 +202,7 @@ def mechanism(name: str, place: fleet.Fleet, known: Site, delay: int) -> Protoco
     view = jax.eval_shape(lambda key: place.observe(key, place.reset(key)), jax.random.key(0))
     one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), view)
     protocol = sparing(name, protocol, one)
-    return Delayed(protocol, delay, one) if delay else protocol
+    return Delayed(protocol=protocol, ticks=delay, proposal=one) if delay else protocol
 
 
 def scenario(place: fleet.Fleet, protocol: Protocol, what: Fault, reach: float = math.inf) -> Scenario:

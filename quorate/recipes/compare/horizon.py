@@ -26,9 +26,9 @@ def episode(world: Fleet, seed: np.ndarray, ticks: int) -> dict[str, np.ndarray]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def horizon(world: Fleet, instance: Instance, seed: np.ndarray, ticks: int, late: float) -> Horizon:
+def horizon(world: Fleet, instance: Instance, seed: np.ndarray, ticks: int) -> Horizon:
     """A run as `solvers.clairvoyant` reads it. Ways between tasks are left out (an approach of 0 is always allowed): a
-    task may follow another at its own place."""
+    task may follow another at its own place. So is the price of lateness: what is bounded is the value served."""
     tasks = episode(world, seed, ticks)
     crew = instance.crew
     kinds, index = np.unique(np.stack([crew.skills, crew.capacity, crew.since]), axis=1, return_inverse=True)
@@ -48,11 +48,10 @@ def horizon(world: Fleet, instance: Instance, seed: np.ndarray, ticks: int, late
         start=since,
         stop=np.full(len(skills), ticks),
         ticks=ticks,
-        late=late,
     )
 
 
-def bounds(world: Fleet, instance: Instance, seeds: np.ndarray, late: float) -> np.ndarray:
+def bounds(world: Fleet, instance: Instance, seeds: np.ndarray) -> np.ndarray:
     """Upper bounds on the share of value served, one for each episode [S]."""
     ticks = instance.ticks
-    return np.array([bound(horizon(world, instance, seed, ticks, late)).share for seed in seeds])
+    return np.array([bound(horizon(world, instance, seed, ticks)).share for seed in seeds])

@@ -185,7 +185,7 @@ def play(
             study.reporter.advance("growth", done + 1)
         study.reporter.finish("growth")
     shares = _shares(study, description, stage, names, seeds) if level == "shares" else []
-    return Played(_bounded(study, table, stage, large_stage, words, description), attacks, found, shares)
+    return Played(_bounded(study, table, stage, large_stage, words), attacks, found, shares)
 
 
 def _attack_first(conditions: list[str]) -> list[str]:
@@ -273,7 +273,6 @@ def _bounded(
     stage: Ground,
     large: Ground | None,
     words: dict[bool, np.ndarray],
-    description: Description,
 ) -> dict[str, dict[str, Runs]]:
     """The table with what a clairvoyant could serve at most. Nothing goes wrong for it: losing agents or mail only
     lowers what can be served, so the bound of a calm run holds in every condition."""
@@ -281,10 +280,7 @@ def _bounded(
     for grown_, ready in ((False, stage), (True, large)):
         if ready is not None and grown_ in words:
             label = "bound growth" if grown_ else "bound"
-            late = description.objective.late
-            shares = study.cell(
-                label, lambda r=ready, w=words[grown_], late=late: {"share": bounds(r.world, r.instance, w, late)}
-            )
+            shares = study.cell(label, lambda r=ready, w=words[grown_]: {"share": bounds(r.world, r.instance, w)})
             found[grown_] = shares["share"]
     return {
         name: {

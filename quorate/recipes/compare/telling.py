@@ -286,6 +286,8 @@ def _bounds(rows: list[Row]) -> tuple[str, ...]:
     best = min(calm, key=lambda row: (row.gap, row.mechanism))
     bound = f"{best.upper_bound:.3f}" if best.upper_bound < 1 else "everything"
     reached = f"{best.mechanism}, the best, serves {best.served_mean:.3f}"
+    if best.gap <= LOOSE and best.upper_bound >= 1:
+        return (f"When nothing goes wrong {reached}; nothing forbids to serve everything.",)
     if best.gap <= LOOSE:
         return (f"When nothing goes wrong {reached}, and nobody could serve more than {bound}.",)
     return (f"When nothing goes wrong {reached}; the bound on what anybody could serve, {bound}, is loose.",)

@@ -180,11 +180,11 @@ def _decided(seen: _Seen) -> tuple[str, str | None, list[str], str | None, str]:
     if not any(table.worse(name, ranked[0], where) for name in ranked):
         shown = table.detected(where)
         if bound is None:
-            text = f"One seed tells no two mechanisms apart: all serve within {amount(-spread.middle)} of each other."
+            text = f"One draw tells no two mechanisms apart: all serve within {amount(-spread.middle)} of each other."
             return "not told apart", recommended, ties, None, text
         what = "No difference that matters is shown" if shown else "No difference detected"
         if bound > table.little:
-            text = f"{what} (±{amount(bound)}): {chosen.seeds} seeds cannot tell the mechanisms apart."
+            text = f"{what} (±{amount(bound)}): {chosen.seeds} draws cannot tell the mechanisms apart."
             return "not told apart", recommended, ties, None, text
         if not shown:
             text = f"{what} (±{amount(bound)}): the mechanism hardly matters {under(where, here=True)}."
@@ -274,7 +274,7 @@ def _limits(seen: _Seen, case: str, recommended: str | None, points: tuple[Break
     table, where, ranked = seen.table, seen.where, seen.ranked
     found = []
     if any(table.get(name, where).seeds == 1 for name in ranked) and case != "not told apart":
-        found.append("One seed gives no interval, so small differences may be chance.")
+        found.append("One draw gives no interval, so small differences may be chance.")
     if FLOOR not in ranked and case != "one mechanism":
         found.append("Alone was not run, so there is no floor to hold up against.")
     if recommended is None:

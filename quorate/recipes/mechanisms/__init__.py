@@ -1,7 +1,7 @@
 """Coordination mechanisms: what two sources say of centres, hierarchies, markets, marks and hybrids, on one world.
 
-Sources: Multi-Agent Alignment at Scale, Coordination Mechanisms (A), and Applying Multi-Agent Planning in Distributed
-Environments (B). Neither gives numbers or settings: sizes, rates and lines are ours, and stand with each claim.
+Sources: Multi-Agent Alignment at Scale (`at scale`), and Applying Multi-Agent Planning in Distributed Environments
+(`planning`). Neither gives numbers or settings: sizes, rates and lines are ours, and stand with each claim.
 """
 
 from typing import Annotated, Any

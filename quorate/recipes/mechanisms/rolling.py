@@ -5,15 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quorate.core import Scenario
 from quorate.experiments.outcome import Rows
 from quorate.experiments.study import Study
 from quorate.measure.paired import mean_interval
-from quorate.protocols.strategies import PolicySilence, SelectiveBroadcast
+from quorate.protocols.mechanisms import STRATEGIES
 from quorate.recipes.compare.build import Trouble, the_site
 from quorate.recipes.compare.description import Description, read_text
 from quorate.recipes.compare.play import Ground, ground, runs_of, scene
@@ -34,7 +32,6 @@ LARGE = 3  # times the agents of the fleet with a hot spot
 CELLS = (9, 100)
 TALKATIVE, TERSE = 8, 2  # rounds a tick beside the usual four
 CRASHED = 0.3
-BEAT = 5  # ticks between two signs of life where silence means that nothing has changed
 BUDGET = 0.2  # messages a tick and agent that the centre can handle in the largest fleet: 2,000 at 10,000
 
 
@@ -46,7 +43,6 @@ class Case:
     settings       fields of `Site` that differ from the usual
     where          which ground: uniform, crowded, hot spot (`LARGE` times the agents) and a small one, or "10 times"
     cell           agents a region, None: the usual 25
-    saying         all, news (`SelectiveBroadcast`) or changes (`PolicySilence`)
     """
 
     part: str
@@ -59,7 +55,6 @@ class Case:
     delay: int = 0
     load: float = 1.0
     cell: int | None = None
-    saying: str = "all"
 
 
 def fleet_file(num_agents: int, ticks: int, where: str = "uniform", delay: int = 0) -> str:
@@ -112,7 +107,7 @@ def cases(num_agents: int, ticks: int, budget: int, sizes: tuple[int, ...]) -> l
     found += [Case("hybrid", name, where="hot spot") for name in ("alone", "auction")]
     found.append(Case("hybrid", "auction", where="small hot spot"))
     found += [Case("rounds", "auction", count, settings={"rounds": count}) for count in (TERSE, TALKATIVE)]
-    found += [Case("saying", "auction", saying=how) for how in ("news", "changes")]
+    found += [Case("saying", f"auction+{how}") for how in STRATEGIES]
     for name in ("claim", "auction", "central"):
         found += [Case("delay", name, delay, delay=delay) for delay in DELAYS]
     found.append(Case("delay", "stigmergy", DELAYS[-1], delay=DELAYS[-1]))
@@ -171,26 +166,12 @@ def play(study: Study, num_agents: int, ticks: int, seeds: int, planned: list[Ca
     for done, case in enumerate(planned):
         stage, described = grounds(case)
         _, under = scene(stage, case.mechanism, described)
-        one = _sparing(under(case.trouble), case.saying)
-        label = f"{case.part} {case.where} {case.setting} {case.saying}"
+        label = f"{case.part} {case.where} {case.setting}"
         few = seeds if stage.world.num_agents <= 3 * num_agents else max(3, seeds // 2)
-        runs, _ = runs_of(study, case.mechanism, label, one, ticks, few, case.trouble)
+        runs, _ = runs_of(study, case.mechanism, label, under(case.trouble), ticks, few, case.trouble)
         found += _rows(case, runs, stage.world.num_agents, ticks)
         study.reporter.advance(name, done + 1)
     return found
-
-
-def _sparing(one: Scenario, saying: str) -> Scenario:
-    """The scenario with a mechanism that says less."""
-    if saying == "all":
-        return one
-    view = jax.eval_shape(lambda key: one.world.observe(key, one.world.reset(key)), jax.random.key(0))
-    view = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), view)
-    if saying == "news":
-        less = SelectiveBroadcast(protocol=one.commit, proposal=view)
-    else:
-        less = PolicySilence(protocol=one.commit, proposal=view, heartbeat=BEAT)
-    return eqx.tree_at(lambda scenario: scenario.commit, one, less, is_leaf=lambda leaf: leaf is one.commit)
 
 
 def _rows(case: Case, runs: Runs, agents: int, ticks: int) -> Rows:
@@ -205,7 +186,6 @@ def _rows(case: Case, runs: Runs, agents: int, ticks: int) -> Rows:
             "mechanism": case.mechanism,
             "setting": case.setting,
             "where": case.where,
-            "saying": case.saying,
             "agents": agents,
             "draw": int(draw),
             "served": float(served[draw]),
@@ -223,10 +203,10 @@ def summary(draws: Rows) -> Rows:
     """Means over draws with 95 % intervals (t)."""
     groups: dict[tuple, Rows] = {}
     for row in draws:
-        groups.setdefault((row["part"], row["mechanism"], row["setting"], row["where"], row["saying"]), []).append(row)
+        groups.setdefault((row["part"], row["mechanism"], row["setting"], row["where"]), []).append(row)
     found = []
-    for (part, mechanism, setting, where, saying), some in groups.items():
-        one = {"part": part, "mechanism": mechanism, "setting": setting, "where": where, "saying": saying}
+    for (part, mechanism, setting, where), some in groups.items():
+        one = {"part": part, "mechanism": mechanism, "setting": setting, "where": where}
         served = mean_interval([row["served"] for row in some])
         one |= {"agents": some[0]["agents"], "draws": len(some), "served": float(served.middle)}
         one |= {"served_low": float(served.low), "served_high": float(served.high)}

@@ -5,7 +5,7 @@ import numpy as np
 from quorate.experiments.outcome import Outcome, Rows
 from quorate.measure.paired import mean_interval
 from quorate.recipes import pick
-from quorate.recipes.mechanisms.claims import Tables, ends, of, shares
+from quorate.recipes.mechanisms.reading import Tables, ends, of, shares
 from quorate.report.figure import Figure, lines
 from quorate.report.numbers import number
 from quorate.report.series import Rule, Series
@@ -38,7 +38,7 @@ def told(rows: Rows, tables: Tables) -> Outcome:
         f"nobody looks again claims bring {once.points} points of the optimum: eyes do most of what coordination is "
     )
     lede += "praised for. All mechanisms meet the same tasks; intervals are over draws of tasks on one fleet, 95 %."
-    columns = ("part", "mechanism", "setting", "where", "saying", "served", "served_low", "served_high", "messages")
+    columns = ("part", "mechanism", "setting", "where", "served", "served_low", "served_high", "messages")
     body = [tuple(row[name] for name in columns) for row in rows]
     figures = (_anytime(tables), _by_loss(tables), _by_gain(tables), _by_delay(tables), _by_goals(tables))
     return Outcome(

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from quorate.core import AggregativeWorld, At, Key, Outlook, Places, static, swept
 from quorate.errors import Refusal
+from quorate.numerics.once import once as made
 from quorate.worlds.fleet.candidates import Candidates
 from quorate.worlds.fleet.service import Crew, crews
 from quorate.worlds.fleet.space import FORGIVEN, Space
@@ -195,7 +196,7 @@ class Fleet(AggregativeWorld):
     # ------------------------------------------------------------------------------------------------ what they see
 
     def observe(self, key: Key, state: FleetState) -> Outlook:
-        now, space, t = self._now(state), self.space, state.t
+        now, space, t = made(self._now(state)), self.space, state.t
         left = jnp.where(now.announced, jnp.clip(now.tasks.deadline - t + 1, 0, FAR_AWAY), 0)
         packed = left | (now.taken.astype(jnp.int32) << 15) | (now.tasks.team << 16)  # one gather for the three
         free = self._free(state)

@@ -98,6 +98,7 @@ def test_an_attack_is_put_into_the_fault_and_nothing_else_changes(stage, descrip
     assert jax.tree.structure(armed(plain.fault, attack)) == jax.tree.structure(plain.fault)
 
 
+@pytest.mark.slow
 def test_every_attack_runs_in_one_program(stage, description):
     _, under = scene(stage, "claim", description)
     compiled = []

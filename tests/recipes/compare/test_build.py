@@ -1,5 +1,6 @@
 """From a fleet in numbers to its world, its troubles and its sites."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -66,14 +67,14 @@ def test_regions_know_their_nearest_neighbours():
 
 def test_a_clairvoyant_knows_exactly_the_tasks_that_are_offered(stage):
     one, _ = scene(stage, "alone", read_text(TEXT))
-    progress, kept = run(start(jax.random.key(3), one), one, 30, lambda_free)
+    progress, kept = run(start(jax.random.key(3), one), one, 30, tasks_of)
     seed = np.asarray(kept["seed"])[-1, 0]
     tasks = horizon.episode(stage.world, seed, 30)
     assert len(tasks["release"]) == int(kept["offered"][-1, 0])
     np.testing.assert_allclose(tasks["value"].sum(), float(kept["value"][-1, 0]), rtol=1e-5)
 
 
-def lambda_free(step):
+def tasks_of(step):
     tallies = step.after.tallies
     return {"seed": step.after.seed, "offered": tallies.offered, "value": tallies.value_offered}
 
@@ -131,3 +132,19 @@ def test_a_film_has_a_frame_a_tick(stage):
     down = (np.asarray(shown.status) == 3).sum(1)
     first = shown.marks[0][0] - shown.start
     assert set(down[:first]) == {0} and set(down[first + 1 :]) == {3}
+
+
+@pytest.mark.parametrize("name", ["claim", "auction+silence", "cbba", "alone"])
+def test_late_mail_and_strategies_wrap_what_meets_at_desks(name):
+    description = read_text(TEXT.replace("loss = 0.2", "loss = 0.2\ndelay = 2"))
+    stage = ground(description, 0)
+    one, _ = scene(stage, name, description)
+    wrapped = [type(one.commit).__name__]
+    while hasattr(one.commit, "protocol"):
+        one = eqx.tree_at(lambda s: s.commit, one, one.commit.protocol)
+        wrapped.append(type(one.commit).__name__)
+    expected = {"claim": ["Delayed", "Claim"], "auction+silence": ["Delayed", "PolicySilence", "Auction"]}
+    assert wrapped == expected.get(name, wrapped[-1:])
+    whole, _ = scene(stage, name, description)
+    shapes = jax.eval_shape(lambda key: run(start(key, whole), whole, 2, tasks_of)[1], jax.random.key(0))
+    assert shapes["offered"].shape == (2, 1)

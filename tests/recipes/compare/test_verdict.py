@@ -94,7 +94,7 @@ GOLDEN = {
     "not told apart": (
         table({"described": {"alone": 0.93, "auction": 0.98}}, half=0.06, seeds=3),
         "alone",
-        "No difference detected (±0.110): 3 seeds cannot tell the mechanisms apart. Choose alone: it sends nothing.",
+        "No difference detected (±0.110): 3 draws cannot tell the mechanisms apart. Choose alone: it sends nothing.",
     ),
     "alone": (
         table({"described": {"alone": 0.978, "auction": 0.98, "claim": 0.93}}),
@@ -215,9 +215,9 @@ def test_a_small_difference_that_is_shown_is_not_called_undetected():
 def test_one_seed_has_no_intervals_and_says_so():
     found = verdict(table(ONE, seeds=1))
     assert found.recommended == "auction" and "[" not in found.words
-    assert "One seed gives no interval, so small differences may be chance." in found.sentences
+    assert "One draw gives no interval, so small differences may be chance." in found.sentences
     close = verdict(table({"described": {"alone": 0.975, "auction": 0.98}}, seeds=1))
-    assert close.sentences[0] == "One seed tells no two mechanisms apart: all serve within 0.005 of each other."
+    assert close.sentences[0] == "One draw tells no two mechanisms apart: all serve within 0.005 of each other."
 
 
 def test_alone_absent_is_said_and_the_floor_still_counts():

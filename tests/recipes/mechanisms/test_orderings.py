@@ -7,12 +7,13 @@ a whole 95 % interval above the line.
 import pytest
 
 from quorate.experiments.study import Study
+from quorate.protocols.mechanisms import STRATEGIES
 from quorate.recipes.compare.build import Trouble
 from quorate.recipes.mechanisms import rolling, snapshot
-from quorate.recipes.mechanisms.claims import column, ends, of, shares
+from quorate.recipes.mechanisms.reading import column, ends, of, shares
 from quorate.recipes.mechanisms.rolling import Case
 
-NETS = (2, 4, 20)  # rounds of contract net, of which each number takes a program
+NETS = (4, 20)  # rounds of contract net, of which each number takes a program
 
 
 def above(one, other, line=0.0):
@@ -66,7 +67,7 @@ def test_an_iteration_of_contract_net_takes_two_rounds(looks):
     net = {count: shares(looks, "contract_net", rounds=count) for count in NETS}
     claim = {count: shares(looks, "claim", rounds=count) for count in (2, 4, 20)}
     assert above(net[4], claim[2], 0.05)
-    assert above(claim[2], net[2]) and above(claim[4], net[4], 0.03)
+    assert above(claim[4], net[4], 0.03)
     assert abs(ends(net[20] - claim[20]).middle) < 0.03
 
 
@@ -90,6 +91,7 @@ def test_misaligned_agents_cost_the_planner_what_claims_cost(looks):
 # ------------------------------------------------------------------------------------------------------------- fleets
 
 
+@pytest.mark.slow
 def test_with_mail_an_auction_is_ahead_of_agents_alone():
     """Two programs: calm, with half of the mail lost, blind."""
     half = Trouble(loss=0.5)
@@ -180,7 +182,7 @@ def test_central_intention_helps_a_large_fleet_a_little(fleets):
     assert above(auction, of(fleets, "alone", "hybrid", None, where="hot spot"), 0.03)
     small = of(fleets, "auction", "hybrid", None, where="small hot spot")
     assert not above(of(fleets, "hybrid", "hybrid", 0.1, where="small hot spot"), small)
-    assert ends(of(fleets, "hybrid", "hybrid", 0.1) - of(fleets, "auction")).low > -0.005
+    assert ends(of(fleets, "hybrid", "hybrid", 0.1, where="uniform") - of(fleets, "auction")).low > -0.005
 
 
 @pytest.mark.slow
@@ -194,6 +196,6 @@ def test_late_mail_takes_all_who_talk_below_those_who_do_not(fleets):
 @pytest.mark.slow
 def test_saying_only_what_is_news_changes_no_decision(fleets):
     usual = column(fleets, "messages", "auction")
-    for how in ("news", "changes"):
-        assert (of(fleets, "auction", "saying", None, saying=how) == of(fleets, "auction")).all()
-        assert (column(fleets, "messages", "auction", "saying", None, saying=how) < 0.85 * usual).all()
+    for how in STRATEGIES:
+        assert (of(fleets, f"auction+{how}", "saying", None) == of(fleets, "auction")).all()
+        assert (column(fleets, "messages", f"auction+{how}", "saying", None) < 0.85 * usual).all()
