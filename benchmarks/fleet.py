@@ -62,7 +62,7 @@ class Snapshot(NamedTuple):
         return Outlook(
             place=jnp.asarray(self.place), worth=jnp.asarray(self.worth), open=jnp.asarray(self.open), number=numbers,
             eta=numbers + jnp.float32(3), team=numbers + 1, free=~no, heading=none, task=none, left=jnp.zeros(agents),
-            valid=no, waited=zero, serving=none, region=zero, demand=jnp.zeros(agents), capacity=zero + 1,
+            valid=no, waited=zero, serving=none, served=none, region=zero, demand=jnp.zeros(agents), capacity=zero + 1,
             health=jnp.zeros(agents), t=zero,
         )  # fmt: skip
 

@@ -76,7 +76,10 @@ class Result:
             tables=[Table("Rows", text, columns, body)] if body else [],
             provenance=self.made,
             command=self.command,
-            files={name: (_kind(name), content) for name, content in self._csv().items()},
+            files={
+                name: ("text/csv" if name.endswith(".csv") else "text/plain", content)
+                for name, content in self._csv().items()
+            },
             warnings=self.warnings,
             replay=self.replay,
         )
@@ -212,21 +215,15 @@ def compare(
     fleet        the file, TOML
     mechanisms   names of `quorate.MECHANISMS`, a list or text with commas; those of the file unless told
     conditions   of calm, described, loss_0.1, loss_0.3, loss_0.5, crash, partition, attack, growth; all unless told
-    seeds        draws of each cell, the same for every mechanism; as the file says unless told
-    more         seed, out, again, terminal: those of `run`
+    seeds        draws of each cell, as the file says unless told
+    more         `attacks` (listed, search, shares), and seed, out, again, terminal as for `run`
 
-    The result's `rows` hold a row for each mechanism and condition (`served_mean`, `served_se`, `upper_bound`,
-    `messages_per_agent_tick`, ...), `verdict` the recommendation. Cost O(agents x options x ticks) a draw.
-
-    Errors: `Refusal` that lists every mistake of the file with its line, and fleets that cannot serve anything.
+    `rows` of the result: one for each mechanism and condition, as `recipes.compare.rows.Row` says. O(agents x options x
+    ticks) a draw. Errors: `Refusal` that lists every mistake of the file, and what no fleet can serve.
     """
-    asked = {"mechanisms": mechanisms, "conditions": conditions}
-    texts = {
-        name: ",".join(value) if value is not None and not isinstance(value, str) else value
-        for name, value in asked.items()
-    }
-    given = {name: value for name, value in {**texts, "seeds": seeds}.items() if value is not None}
-    return run("compare", fleet=fleet, **given, **more)
+    lists = {"mechanisms": mechanisms, "conditions": conditions}
+    asked = {name: ",".join([value] if isinstance(value, str) else value) for name, value in lists.items() if value}
+    return run("compare", fleet=fleet, **asked, **({} if seeds is None else {"seeds": seeds}), **more)
 
 
 def _computed(
@@ -403,7 +400,3 @@ def _rows(stored: Any) -> Rows:
     if not isinstance(stored, list) or not all(isinstance(row, dict) for row in stored):
         raise TypeError
     return stored
-
-
-def _kind(name: str) -> str:
-    return "text/csv" if name.endswith(".csv") else "text/plain"

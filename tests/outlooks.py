@@ -30,6 +30,7 @@ def outlook(place, worth, open_=None, **changes) -> Outlook:
         valid=each(False, bool),
         waited=each(0),
         serving=each(-1),
+        served=each(-1),
         region=each(0),
         demand=each(0, jnp.float32),
         capacity=each(1),

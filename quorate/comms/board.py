@@ -45,9 +45,9 @@ def meet(
 ) -> Heard:
     """One round: posts go up, places serve, notices and replies come down. `keys` are the fault's and the places'.
 
-    The bill. Sent: a message for each slip, each reply, and one notice for each place that something reached. Heard:
-    slips that arrived, replies and notices that came through; `reads` are the notices among them, one for each reader,
-    so nobody reads for free. Bytes are those heard, an address of 4 bytes with each slip.
+    The bill. Sent: a message for each slip, liars' included, each reply, and one notice for each place that something
+    reached. Heard: slips that arrived, replies and notices that came through; `reads` are the notices among them, one
+    for each reader, so nobody reads for free. Bytes are those heard, an address of 4 bytes with each slip.
     """
     count = protocol.places
     posts = jax.vmap(protocol.post)(ballot)
@@ -57,6 +57,7 @@ def meet(
     spoken = posts.live
     board = Board(t, round_, count, protocol.by_mail)
     fault_state, posts = fault.on_post(jax.random.fold_in(keys[0], 0), fault_state, posts, board)
+    sent = spoken | (posts.live if here is None else posts.live & here[:, None])  # lost or forged: it was on the air
     index = jnp.arange(count)
     hosts = jax.vmap(protocol.host)(index)
     up = None if here is None else (hosts < 0) | here[jnp.maximum(hosts, 0)]
@@ -95,7 +96,7 @@ def meet(
     came, reads, replies = number(arrived), number(heard), number(kept)
     news_size = size(notice, 2)
     traffic = Traffic(
-        sent=number(spoken) + number(heap[0] > 0) * (news_size > 0) + answered,
+        sent=number(sent) + number(heap[0] > 0) * (news_size > 0) + answered,
         heard=came + reads + replies,
         bytes=came * (4 + size(posts[2:], 2)) + reads * news_size + replies * size(reply, 2),
         rounds=jnp.any(spoken).astype(jnp.int32),

@@ -25,8 +25,9 @@ class Outlook(NamedTuple):
     valid     as far as it sees, that task is still there
     waited    ticks it has waited there for others
     serving   the place whose task it serves, -1: none
+    served    the place whose task it has finished just now, -1: none
     region    the region it is in
-    demand    announced tasks in that region that are not known to be taken
+    demand    announced tasks in that region that are not done; those being served count until their deadline
     capacity  units it brings to a team
     health    in [0, 1): fixed for life; who leads is decided by it
     t         the tick, the same for all
@@ -45,6 +46,7 @@ class Outlook(NamedTuple):
     valid: Bool[Array, ""]
     waited: Int[Array, ""]
     serving: Int[Array, ""]
+    served: Int[Array, ""]
     region: Int[Array, ""]
     demand: Float[Array, ""]
     capacity: Int[Array, ""]

@@ -21,6 +21,8 @@ class Crash(Fault):
     """round(share N) agents are down in the ticks at <= t < back: they neither speak nor hear nor act, and the places
     that they keep are frozen. Who comes back has forgotten what was agreed.
 
+    What the world does to agents by itself goes on: in a fleet one that is low on energy still gets to its depot.
+
     share    of the agents, drawn when the episode begins
     at       first tick of the outage, from 0; NEVER switches it off
     back     first tick after it; NEVER unless told

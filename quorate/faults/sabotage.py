@@ -60,7 +60,7 @@ class Saboteurs(Fault):
     at          first tick, from 0
     order       a number for each agent, f32[N], or None; with `first` those with the highest (`picking.leaders_first`)
     hosts       who keeps each place, int32[M], for `silent`: jax.vmap(protocol.host)(jnp.arange(M)); None: not said
-    lie         added to `bid` of every slip, and to the entries of a field `worth` of its body that are not 0
+    lie         added to `bid` of every slip, and to entries that are not 0 of fields `worth` anywhere in its body
     own_goal    an `Outlook` shows worth u(place, agent) own_goal instead, u in [0, 1) for the whole episode, where
                 open; the score stays the true one
     hog         added like `lie`. It stays where it is, and its own mechanism is told that it heads for what it was
@@ -152,9 +152,13 @@ class Saboteurs(Fault):
         more = jnp.where(state.now, self.lie + self.hog, 0)
         if not isinstance(posts.bid, tuple):
             posts = posts._replace(bid=_raised(posts.bid, more))
-        if "worth" in getattr(posts.body, "_fields", ()):
-            told = jax.tree.map(lambda leaf: jnp.where(leaf == 0, leaf, _raised(leaf, more)), posts.body.worth)
-            posts = posts._replace(body=posts.body._replace(worth=told))
+
+        def told(path: tuple, leaf: Array) -> Array:
+            if getattr(path[-1], "name", "") != "worth":
+                return leaf
+            return jnp.where(leaf == 0, leaf, _raised(leaf, more))
+
+        posts = posts._replace(body=jax.tree_util.tree_map_with_path(told, posts.body))
         for branch, strength, changed in ((FLOOD, self.flood, self._flooded), (VANDAL, self.vandal, self._vandalised)):
             own = jax.random.fold_in(key, branch)
             posts = _if(strength > 0, lambda posts, own=own, how=changed: how(own, state, posts, board.places), posts)

@@ -27,7 +27,8 @@ class Alone(Protocol):
     tick, it looks elsewhere, so that not all who wait leave together. `NEVER` holds and waits, which with more tasks
     than teams ends with everybody waiting: no default for a floor.
 
-    What it can see is the world's `sight`: with short eyes it walks to tasks that are taken.
+    What it can see is the world's `sight`: with short eyes it walks to tasks that are taken. It has no memory either:
+    what it has seen to be taken it believes to be open again as soon as that is out of sight, and may walk back to it.
 
     patience  ticks at a place, waiting for others
 

@@ -41,7 +41,8 @@ class Offer(NamedTuple):
 class Bidding(NamedTuple):
     """What an agent remembers during a tick: its view, its claim; of its options the price, the step () and whether
     somebody has it, as it last heard; the option it asks for in this round (-1: none), what it bids, and the round;
-    `quiet` once its desk has confirmed its sign."""
+    `quiet` once its desk has confirmed its sign; `over` the claim whose task is begun and over, until its desk
+    knows."""
 
     outlook: Outlook
     hold: Hold
@@ -52,6 +53,7 @@ class Bidding(NamedTuple):
     bid: Float[Array, ""]
     round: Int[Array, ""]
     quiet: Bool[Array, ""]
+    over: Hold
 
 
 class Auction(BoardProtocol):
@@ -63,7 +65,8 @@ class Auction(BoardProtocol):
         p_k* + b1 - b2 + eps        while b1 > 0.
 
     A desk sells to the highest bidder of this tick (ties: smallest id), a higher bid displaces. Prices of tasks that
-    nobody has begin every tick at 0. Whoever has a task at the end of the tick has it for good, with a lease.
+    nobody has begin every tick at 0. Whoever has a task at the end of the tick has it for good, with a lease. Who held
+    a task that is already over tells its desk in the first round in which it does not bid.
     In the last `finish` rounds of a tick nothing is displaced: agents without a task claim the best one that nobody
     has, as `Claim` does, for an auction that is cut short leaves good tasks unsold.
 
@@ -118,8 +121,8 @@ class Auction(BoardProtocol):
         free = jnp.zeros(proposal.place.shape, jnp.float32)
         step = free + jnp.maximum(self.first, self.eps) if self.keep else ()
         none, hold = jnp.int32(-1), desk.kept(state, proposal)
-        zero, no = jnp.float32(0), jnp.array(False)
-        return self.ask(Bidding(proposal, hold, free, step, free > 0, none, zero, jnp.int32(0), no))
+        zero, no, over = jnp.float32(0), jnp.array(False), desk.ended(state, proposal)
+        return self.ask(Bidding(proposal, hold, free, step, free > 0, none, zero, jnp.int32(0), no, over))
 
     def ask(self, ballot: Bidding) -> Bidding:
         """Chooses the option to ask for and the bid, if the agent is free and has nothing."""
@@ -137,7 +140,7 @@ class Auction(BoardProtocol):
         return ballot._replace(asked=jnp.where(wants, best, -1), bid=jnp.where(wants, bid, 0))
 
     def post(self, ballot: Bidding) -> Posts:
-        place, slip, bid, something = desk.standing(ballot.outlook, ballot.hold, ballot.quiet)
+        place, slip, bid, something = desk.standing(ballot.outlook, ballot.hold, ballot.quiet, ballot.over)
         option = jnp.maximum(ballot.asked, 0)
         asks = ballot.asked >= 0
         claim = Slip(ballot.outlook.number[option], ballot.outlook.eta[option], jnp.int32(CLAIM))
@@ -150,7 +153,7 @@ class Auction(BoardProtocol):
         """All its options while it may still be displaced: who is displaced must know today's prices at once."""
         outlook, hold = ballot.outlook, ballot.hold
         bids = outlook.free & (outlook.serving < 0) & (hold.place >= 0) & (hold.place != outlook.heading)
-        reads = desk.places(outlook, hold, ballot.quiet)
+        reads = desk.places(outlook, hold, ballot.quiet, ballot.over)
         return once(jnp.where(bids, jnp.append(outlook.place, hold.place), reads))
 
     def hear(self, key, ballot: Bidding, news: News) -> Bidding:
@@ -167,6 +170,7 @@ class Auction(BoardProtocol):
             taken=jnp.where(came, desk.owned(told, outlook, hold.me) | newer, ballot.taken),
             round=ballot.round + 1,
             quiet=ballot.quiet | desk.confirmed(outlook, ballot.hold, news),
+            over=desk.untold(ballot.over, ballot.hold, outlook, news),
         )
         if self.keep:
             ballot = ballot._replace(step=jnp.where(came & same, offer.step[:-1], ballot.step))
@@ -224,8 +228,8 @@ class Auction(BoardProtocol):
 
 
 def make(site: Site) -> Auction:
-    """Auctions at every place of the site."""
-    finish = min(2, site.rounds)
+    """Auctions at every place of the site; of few rounds at most half are for claims."""
+    finish = min(2, site.rounds // 2)
     return Auction(
         places=site.places, rounds=site.rounds, finish=finish, eps=site.eps, lease=site.lease, patience=site.patience
     )

@@ -76,6 +76,7 @@ class Central(BoardProtocol):
     bidding   most rounds of the auction, then claims
     lease     ticks beyond the way after which an order ends, and ticks of silence after which the standby is asked
     eps       bidding step, in units of worth
+    delay     ticks that mail takes each way, by which orders last longer and are repeated (see `Delayed`)
 
     Cost O(C options bidding + M) a round, most of it in the first; 2 messages for each report. Errors: Refusal for
     other numbers of places, and counts below 1.
@@ -94,6 +95,7 @@ class Central(BoardProtocol):
     tasks: int = static()
     options: int = static(8)
     bidding: int = static(80)
+    delay: int = static(0)
     lease: Int[Array, ""] = swept(jnp.int32, 5)
     eps: Float[Array, ""] = swept(default=0.1)
 
@@ -102,7 +104,7 @@ class Central(BoardProtocol):
             raise Refusal(f"places is {self.places}; there is a centre (1), or a centre and a standby (2)")
         for name in ("rounds", "capacity", "agents", "tasks", "options", "bidding"):
             at_least(1, **{name: getattr(self, name)})
-        at_least(0, lease=self.lease)
+        at_least(0, lease=self.lease, delay=self.delay)
 
     def boot(self, key, me):
         return Subject(orders.recruit(me), jnp.array(False), jnp.int32(0))
@@ -171,8 +173,9 @@ class Central(BoardProtocol):
     def serve(self, key, place_state: Office, heap: Heap) -> Office:
         reports, who = heap.first.body, heap.first.who
         ledger, answers = orders.hand_out(
-            place_state.ledger, heap.t, reports, who, reports.place, reports.last, self.lease, self.eps, self.bidding
-        )
+            place_state.ledger, heap.t, reports, who, reports.place, reports.last, self.lease, self.eps, self.bidding,
+            self.delay,
+        )  # fmt: skip
         last = jnp.where(heap.count > 0, heap.t, place_state.last)
         return Office(ledger, last, (last >= 0) & (heap.t - last < jnp.maximum(self.lease, 1)), answers)
 
@@ -205,6 +208,7 @@ def make(site: Site) -> Central:
         tasks=site.places,
         lease=site.lease,
         eps=site.eps,
+        delay=site.delay,
     )
 
 

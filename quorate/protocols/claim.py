@@ -14,20 +14,23 @@ from quorate.protocols.site import Mechanism, Site
 
 class Asking(NamedTuple):
     """What an agent remembers during a tick: its view, its claim, which options are taken as far as it has heard, and
-    what it asks for in this round (option index, -1: nothing); `quiet` once its desk has confirmed its sign."""
+    what it asks for in this round (option index, -1: nothing); `quiet` once its desk has confirmed its sign; `over` the
+    claim whose task is begun and over, until its desk knows."""
 
     outlook: Outlook
     hold: Hold
     taken: Bool[Array, " K"]
     asked: Int[Array, ""]
     quiet: Bool[Array, ""]
+    over: Hold
 
 
 class Claim(BoardProtocol):
     """Each round a free agent asks for its best option that it does not know to be taken: k* = argmax of worth_k over
     these, while worth_k > 0. It reads the desks of all its options. The desk gives the task to the best asker of the
     round; *what is held is final*, or with `evict` a better asker of the same tick displaces the owner, who asks
-    elsewhere (deferred acceptance).
+    elsewhere (deferred acceptance). Who held a task that is already over tells its desk in the first round in which it
+    asks for nothing.
 
     Final claims are exclusive whatever mail is lost: an owner stops believing before its desk gives the task to anyone
     else. They end within a few rounds and near the greedy assignment, with no bound. Evicting claims end at the greedy
@@ -60,10 +63,11 @@ class Claim(BoardProtocol):
 
     def propose(self, key, state, proposal: Outlook) -> Asking:
         taken = jnp.zeros(proposal.place.shape, bool)
-        return ask(Asking(proposal, desk.kept(state, proposal), taken, jnp.int32(-1), jnp.array(False)))
+        over, no = desk.ended(state, proposal), jnp.array(False)
+        return ask(Asking(proposal, desk.kept(state, proposal), taken, jnp.int32(-1), no, over))
 
     def post(self, ballot: Asking) -> Posts:
-        place, slip, bid, something = desk.standing(ballot.outlook, ballot.hold, ballot.quiet)
+        place, slip, bid, something = desk.standing(ballot.outlook, ballot.hold, ballot.quiet, ballot.over)
         option = jnp.maximum(ballot.asked, 0)
         asks = ballot.asked >= 0
         claim = Slip(ballot.outlook.number[option], ballot.outlook.eta[option], jnp.int32(CLAIM))
@@ -73,7 +77,7 @@ class Claim(BoardProtocol):
         return Posts(one[None], (asks | something)[None], bid=bid[None], body=Slip(*(leaf[None] for leaf in slip)))
 
     def watch(self, ballot: Asking):
-        return desk.places(ballot.outlook, ballot.hold, ballot.quiet)
+        return desk.places(ballot.outlook, ballot.hold, ballot.quiet, ballot.over)
 
     def hear(self, key, ballot: Asking, news) -> Asking:
         outlook, hold = ballot.outlook, desk.renewed(ballot.hold, news)
@@ -86,7 +90,8 @@ class Claim(BoardProtocol):
         if self.evict:
             owned &= told.done | (told.barred == hold.me) | (told.price >= outlook.worth)
         quiet = ballot.quiet | desk.confirmed(outlook, ballot.hold, news)
-        return ask(ballot._replace(hold=hold, taken=jnp.where(came, owned, ballot.taken), quiet=quiet))
+        over = desk.untold(ballot.over, ballot.hold, outlook, news)
+        return ask(ballot._replace(hold=hold, taken=jnp.where(came, owned, ballot.taken), quiet=quiet, over=over))
 
     def decide(self, ballot: Asking):
         return ballot.hold.place, ballot.hold

@@ -16,7 +16,7 @@ from quorate.protocols.desk import CLAIM, Desk, Hold, Slip, Word
 from quorate.protocols.site import Mechanism, Site
 
 BID, REFUSE = 3, 4  # what a slip says besides; an acceptance is a CLAIM by the one to whom the task is awarded
-STANDS = 2  # answers that may be missing before an award lapses
+STANDS = 2  # answers that may be missing before an award lapses, where mail is not late
 
 
 class Contract(NamedTuple):
@@ -36,7 +36,8 @@ class Contract(NamedTuple):
 class Bidding(NamedTuple):
     """What an agent remembers during a tick: its view, its claim, which options are taken as far as it has heard, the
     options it bids on, best first (-1: none), which of these were awarded to it, whether it is time to answer, and
-    `quiet` once its desk has confirmed its sign."""
+    `quiet` once its desk has confirmed its sign; `over` the claim whose task is begun and over, until its desk
+    knows."""
 
     outlook: Outlook
     hold: Hold
@@ -45,6 +46,7 @@ class Bidding(NamedTuple):
     won: Bool[Array, " P"]
     answers: Bool[Array, ""]
     quiet: Bool[Array, ""]
+    over: Hold
 
 
 class ContractNet(BoardProtocol):
@@ -55,10 +57,10 @@ class ContractNet(BoardProtocol):
     *refuses the rest*, and the place gives it the task, or announces it again. All options are read after the answers,
     and after the bids only those that were bid on.
 
-    An award is no claim: it lapses when two answers are missing. An agent believes in a claim only when it has read
-    that its acceptance arrived, with the tick until which that holds; from then on the place's desk treats it as any
-    claim (lease, heartbeat, proof of progress). So in no tick do two agents believe in the same task, whatever mail is
-    lost; mail lost costs time, and places held by one who does not know.
+    An award is no claim: it lapses when 2 + delay * rounds answers are missing. An agent believes in a claim only when
+    it has read that its acceptance arrived, with the tick until which that holds; from then on the place's desk treats
+    it as any claim (lease, heartbeat, proof of progress). So in no tick do two agents believe in the same task,
+    whatever mail is lost; mail lost costs time, and places held by one who does not know.
 
     With `bids` = 1 the assignment is that of `Claim` with half the rounds; more save iterations and cost messages.
 
@@ -66,6 +68,7 @@ class ContractNet(BoardProtocol):
     bids      P, at most the number of options
     lease     ticks a claim lives without a sign of its owner
     patience  ticks an owner may take without coming nearer
+    delay     ticks that mail takes each way (see `Delayed`)
 
     Cost O(N (P + K) + M) a round. Errors: Refusal for an odd number of rounds, or less than one bid.
     Reference: R. Smith, The contract net protocol, IEEE Trans. Computers C-29:1104 (1980); FIPA SC00029H (2002). There
@@ -80,11 +83,13 @@ class ContractNet(BoardProtocol):
     rounds: int = static(4)
     capacity: int = static(0)
     bids: int = static(3)
+    delay: int = static(0)
     lease: Int[Array, ""] = swept(jnp.int32, 5)
     patience: Int[Array, ""] = swept(jnp.int32, 8)
 
     def __check_init__(self):
         at_least(1, bids=self.bids)
+        at_least(0, delay=self.delay)
         at_least(2, rounds=self.rounds)
         if self.rounds % 2:
             raise Refusal(f"rounds is {self.rounds}; a contract net bids and answers in turn and needs an even number")
@@ -98,7 +103,8 @@ class ContractNet(BoardProtocol):
             raise Refusal(f"bids is {self.bids}; an agent has {options} options")
         taken, won = jnp.zeros(options, bool), jnp.zeros(self.bids, bool)
         none, no = jnp.full(self.bids, -1, jnp.int32), jnp.array(False)
-        return self.choose(Bidding(proposal, desk.kept(state, proposal), taken, none, won, no, no))
+        over = desk.ended(state, proposal)
+        return self.choose(Bidding(proposal, desk.kept(state, proposal), taken, none, won, no, no, over))
 
     def choose(self, ballot: Bidding) -> Bidding:
         """Bids on the best options not known to be taken, if the agent is free and holds nothing."""
@@ -109,14 +115,14 @@ class ContractNet(BoardProtocol):
         return ballot._replace(bids=jnp.where(jnp.isfinite(worth), best.astype(jnp.int32), -1))
 
     def post(self, ballot: Bidding) -> Posts:
-        """Bids or answers; who has a task gives a sign in the first slip, unless it has an award to refuse there."""
+        """Bids or answers; who has a task gives a sign in the first slip that it needs for neither."""
         outlook, option = ballot.outlook, jnp.maximum(ballot.bids, 0)
         live = jnp.where(ballot.answers, ballot.won, ballot.bids >= 0)
         accepted = (jnp.cumsum(ballot.won) == 1) & ballot.won & (ballot.hold.place < 0)
         answer = jnp.where(accepted, CLAIM, REFUSE)
         slip = Slip(outlook.number[option], outlook.eta[option], jnp.where(ballot.answers, answer, BID))
-        place, sign, bid, something = desk.standing(outlook, ballot.hold, ballot.quiet)
-        first = (jnp.arange(self.bids) == 0) & ~live & something
+        place, sign, bid, something = desk.standing(outlook, ballot.hold, ballot.quiet, ballot.over)
+        first = (jnp.cumsum(~live) == 1) & ~live & something
         body = Slip(*(jnp.where(first, own, leaf).astype(own.dtype) for own, leaf in zip(sign, slip, strict=True)))
         return Posts(
             jnp.where(first, place, outlook.place[option]),
@@ -126,7 +132,7 @@ class ContractNet(BoardProtocol):
         )
 
     def watch(self, ballot: Bidding):
-        places = desk.places(ballot.outlook, ballot.hold, ballot.quiet)
+        places = desk.places(ballot.outlook, ballot.hold, ballot.quiet, ballot.over)
         options = ballot.outlook.place.shape[0]
         bid_on = jnp.any(ballot.bids[:, None] == jnp.arange(options + 1)[None, :], axis=0)
         return once(jnp.where(ballot.answers | bid_on | (jnp.arange(options + 1) == options), places, -1))
@@ -145,7 +151,8 @@ class ContractNet(BoardProtocol):
         taken = jnp.where(came, desk.owned(told, outlook, hold.me) | awarded, ballot.taken)
         won = (mine & ~firm)[option] & (ballot.bids >= 0) & ~ballot.answers
         quiet = ballot.quiet | desk.confirmed(outlook, ballot.hold, news)
-        heard = ballot._replace(hold=hold, taken=taken, won=won, answers=~ballot.answers, quiet=quiet)
+        over = desk.untold(ballot.over, ballot.hold, outlook, news)
+        heard = ballot._replace(hold=hold, taken=taken, won=won, answers=~ballot.answers, quiet=quiet, over=over)
         bids = jnp.where(ballot.answers, self.choose(heard).bids, ballot.bids)
         return heard._replace(bids=bids)
 
@@ -168,7 +175,7 @@ class ContractNet(BoardProtocol):
         now = desk.attend(old.desk, heap._replace(said=said._replace(kind=kind)), self.lease, self.patience, False)
         held = (now.owner >= 0) | now.done
         missed = old.missed + (answers & (before >= 0))
-        over = held | (from_awarded & (said.kind == REFUSE)) | (missed >= STANDS)
+        over = held | (from_awarded & (said.kind == REFUSE)) | (missed >= STANDS + self.delay * self.rounds)
         standing = jnp.where(over, -1, before)
         fits = (who >= 0) & (said.number == now.number) & (said.kind == BID) & (who != now.barred)
         award = fits & ~held & (standing < 0) & ~answers
@@ -190,9 +197,12 @@ class ContractNet(BoardProtocol):
 
 
 def make(site: Site) -> ContractNet:
-    """A contract at every place of the site; fewer than three options are all bid on."""
-    bids = min(3, site.options)
-    return ContractNet(places=site.places, rounds=site.rounds, bids=bids, lease=site.lease, patience=site.patience)
+    """A contract at every place of the site; fewer than three options are all bid on. Of an odd number of rounds the
+    last is not used; of one, two are."""
+    bids, rounds = min(3, site.options), max(2, site.rounds // 2 * 2)
+    return ContractNet(
+        places=site.places, rounds=rounds, bids=bids, lease=site.lease, patience=site.patience, delay=site.delay
+    )
 
 
 CONTRACT_NET = Mechanism(make, "bid on the best three; take the best award and refuse the others")

@@ -123,8 +123,26 @@ def kept(hold: Hold, outlook: Outlook) -> Hold:
     return jax.tree.map(lambda new, old: jnp.where(stands, old, new), nothing(hold.me), hold)
 
 
+def ended(hold: Hold, outlook: Outlook) -> Hold:
+    """The claim of the last tick whose task it has begun and finished since (place -1: none): a task of one tick, of
+    which its outlook never shows that it serves."""
+    over = (hold.place >= 0) & (outlook.served == hold.place) & (outlook.serving < 0)
+    return jax.tree.map(lambda old, new: jnp.where(over, old, new), hold, nothing(hold.me))
+
+
+def untold(over: Hold, hold: Hold, outlook: Outlook, news: News) -> Hold:
+    """What is still to be said of a task that is `over`: nothing once its desk is read to know, or once it was said by
+    one who holds another by now and reads that one's desk; for the reading of `places`, with `hold` as it was before
+    the `news`."""
+    told = Word(*(leaf[-1] for leaf in news.notice))
+    begun = (told.number > over.number) | ((told.number == over.number) & told.done)
+    known = (hold.place >= 0) | (news.heard[-1] & begun & (outlook.serving < 0))
+    return jax.tree.map(lambda none, old: jnp.where(known, none, old), nothing(over.me), over)
+
+
 def heard(hold: Hold, place: Array, number: Array, told: Word, came: Array) -> Hold:
-    """The claim after a notice of `place` on task `number`: given, or lost if it was held."""
+    """The claim after a notice of `place` on task `number`: given, or lost if it was held. What comes late may give a
+    claim whose term is over: `kept` drops it in the next tick."""
     about = came & (told.number >= number)
     mine = about & (told.number == number) & (told.owner == hold.me) & ~told.done
     mine, lost = once((mine, about & ~mine & (hold.place == place) & (hold.number == number)))
@@ -133,11 +151,12 @@ def heard(hold: Hold, place: Array, number: Array, told: Word, came: Array) -> H
     return jax.tree.map(lambda new, old: jnp.where(mine, new, old), given, hold)
 
 
-def places(outlook: Outlook, hold: Hold, quiet: Array | bool = False) -> Int[Array, " K+1"]:
+def places(outlook: Outlook, hold: Hold, quiet: Array | bool = False, over: Hold | None = None) -> Int[Array, " K+1"]:
     """What an agent reads: the desks of its options, and last that of its claim, or of the task it serves, until it is
-    `quiet` about that."""
+    `quiet` about that; where it has neither, that of a task that is `over`."""
     wants = outlook.free & (outlook.serving < 0) & (hold.place < 0)
-    own = jnp.where(outlook.serving >= 0, outlook.serving, hold.place)
+    held = hold.place if over is None else jnp.where(hold.place >= 0, hold.place, over.place)
+    own = jnp.where(outlook.serving >= 0, outlook.serving, held)
     return jnp.append(jnp.where(wants, outlook.place, -1), jnp.where(quiet, -1, own))
 
 
@@ -170,20 +189,26 @@ def owned(told: Word, outlook: Outlook, me: Array | None = None) -> Bool[Array, 
     return (told.number == outlook.number) & (told.done | held)
 
 
-def standing(outlook: Outlook, hold: Hold, quiet: Array | bool = False) -> tuple[Array, Slip, Array, Array]:
+def standing(
+    outlook: Outlook, hold: Hold, quiet: Array | bool = False, over: Hold | None = None
+) -> tuple[Array, Slip, Array, Array]:
     """What an agent has to say that bids nothing: (place, slip, bid, whether there is anything to say). On its way it
     gives a sign, and where it serves it says that the task is begun, until it is `quiet` because that is `confirmed`;
-    what was given in this tick the desk knows."""
-    serves = outlook.serving >= 0
-    place = jnp.where(serves, outlook.serving, hold.place)
-    slip = Slip(
-        jnp.where(serves, outlook.task, hold.number),
-        jnp.where(serves, jnp.float32(0), _eta(outlook, place)),
-        jnp.where(serves, DONE, HOLD).astype(jnp.int32),
-    )
-    bid = jnp.where(serves, 2 * PRIORITY, PRIORITY).astype(jnp.float32)
+    what was given in this tick the desk knows. Where it does neither, it says of a task that is `over` that it was
+    begun."""
+    over = nothing(hold.me) if over is None else over
     on_its_way = (hold.place >= 0) & (hold.place == outlook.heading)
-    return place, slip, bid, (serves | on_its_way) & ~jnp.asarray(quiet)
+    past = (over.place >= 0) & ~on_its_way & (outlook.serving < 0)
+    serves = outlook.serving >= 0
+    place = jnp.where(serves, outlook.serving, jnp.where(past, over.place, hold.place))
+    begun = serves | past
+    slip = Slip(
+        jnp.where(serves, outlook.task, jnp.where(past, over.number, hold.number)),
+        jnp.where(begun, jnp.float32(0), _eta(outlook, place)),
+        jnp.where(begun, DONE, HOLD).astype(jnp.int32),
+    )
+    bid = jnp.where(begun, 2 * PRIORITY, PRIORITY).astype(jnp.float32)
+    return place, slip, bid, (begun | on_its_way) & ~jnp.asarray(quiet)
 
 
 def _eta(outlook: Outlook, place: Array) -> Array:

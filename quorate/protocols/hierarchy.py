@@ -84,6 +84,7 @@ class Hierarchy(BoardProtocol):
     bidding    most rounds of the auctions, then claims; the slowest cell decides how many are run
     lease      ticks of silence after which there is a new leader, and ticks beyond the way after which an order ends
     eps        bidding step, in units of worth
+    delay      ticks that mail takes each way, by which orders last longer and are repeated (see `Delayed`)
 
     A cell is nobody's in particular and cannot fail, but nothing happens there without its leader. What a leader hides
     or favours is not modelled, only its silence.
@@ -105,6 +106,7 @@ class Hierarchy(BoardProtocol):
     most: int = static()
     options: int = static(8)
     bidding: int = static(80)
+    delay: int = static(0)
     region_of: Int[Array, " M"] = swept(jnp.int32)
     local: Int[Array, " M"] = swept(jnp.int32)
     lease: Int[Array, ""] = swept(jnp.int32, 5)
@@ -113,7 +115,7 @@ class Hierarchy(BoardProtocol):
     def __check_init__(self):
         for name in ("places", "rounds", "capacity", "most", "options", "bidding"):
             at_least(1, **{name: getattr(self, name)})
-        at_least(0, lease=self.lease)
+        at_least(0, lease=self.lease, delay=self.delay)
         if self.region_of.shape != self.local.shape or self.region_of.ndim != 1:
             raise Refusal(
                 f"region_of has shape {self.region_of.shape} and local {self.local.shape}; one each for every place"
@@ -171,7 +173,7 @@ class Hierarchy(BoardProtocol):
         reports = letters.report
         ledger, order = orders.hand_out(
             place_state.ledger, t, reports, jnp.where(led, who, -1), self.within(place_state.cell, reports.place),
-            self.within(place_state.cell, reports.last), self.lease, self.eps, self.bidding,
+            self.within(place_state.cell, reports.last), self.lease, self.eps, self.bidding, self.delay,
         )  # fmt: skip
         answers = Answer(order, jnp.broadcast_to(leader, who.shape), jnp.broadcast_to(led, who.shape))
         return Cell(place_state.cell, leader, sign, ledger, answers)
@@ -211,6 +213,7 @@ def make(site: Site) -> Hierarchy:
         local=site.regions.local,
         lease=site.lease,
         eps=site.eps,
+        delay=site.delay,
     )
 
 

@@ -35,10 +35,12 @@ class Area(NamedTuple):
 
 
 class Spot(NamedTuple):
-    """A place of the board: a task's lot, or a region's area; each has both and uses one."""
+    """A place of the board: a task's lot, or a region's area with the tasks that somebody there last told of; each has
+    both and uses one."""
 
     lot: Lot
     area: Area
+    tasks: Float[Array, ""]
     region: Bool[Array, ""]
 
 
@@ -69,7 +71,8 @@ class Hybrid(Auction):
     from regions that have too many to near ones that want some.
 
     Every `period` ticks each agent tells one region's place, by sums, that it is idle (in the region where it is, or to
-    which it is on its way) or busy (in the region of its task), with the tasks announced there. A region then wants
+    which it is on its way) or busy (in the region of its task), and, if it is there, the tasks announced there; while
+    nobody there tells, those last told of count (0 at first). A region of which nobody tells wants 0, any other
 
         w_r = tasks_r - busy_r - idle_r          agents; it has too many where w_r < 0.
 
@@ -173,7 +176,7 @@ class Hybrid(Auction):
         tells = (now == 0) & (outlook.t % self.period == 0) & (busy | outlook.free)
         asks = (now == self.rounds - 1) & self._would(ballot)
         count = Count(tells & ~busy, tells & busy, asks)
-        tasks = jnp.where(tells & (region == outlook.region), outlook.demand, 0)
+        tasks = jnp.where(tells & (region == outlook.region), outlook.demand, -1)  # -1: it does not see them
         place = self.tasks + jnp.where(asks, ballot.chosen, region)
         return Posts(
             place=jnp.append(slip.place, place),
@@ -232,20 +235,21 @@ class Hybrid(Auction):
     def open(self, key, place) -> Spot:
         nobody = jnp.int32(0)
         area = Area(nobody, jnp.float32(0), jnp.int32(-1), nobody)
-        return Spot(super().open(key, place), area, jnp.asarray(place >= self.tasks))
+        return Spot(super().open(key, place), area, jnp.float32(0), jnp.asarray(place >= self.tasks))
 
     def serve(self, key, place_state: Spot, heap: Heap) -> Spot:
-        lot, area, region = place_state
+        lot, area, tasks, region = place_state
         count = heap.total
         told = count.idle + count.busy > 0
+        tasks = jnp.where(told & (heap.best >= 0), heap.best, tasks)
         area = Area(
             idle=jnp.where(told, count.idle, area.idle),
-            wanted=jnp.where(told, heap.best - (count.idle + count.busy), area.wanted),
+            wanted=jnp.where(told, tasks - (count.idle + count.busy), area.wanted),
             told=jnp.where(told, heap.t, area.told),
             asks=count.asks,
         )
         bids = heap._replace(who=jnp.where(region, -1, heap.who))  # what is told to a region is no bid
-        return Spot(super().serve(key, lot, bids), area, region)
+        return Spot(super().serve(key, lot, bids), area, tasks, region)
 
     def notice(self, place_state: Spot) -> Offer:
         """A task's offer; a region tells its area in the words of an offer, so that no notice grows."""
@@ -274,7 +278,7 @@ def make(site: Site) -> Hybrid:
     return Hybrid(
         places=site.places + len(regions.anchor),
         rounds=site.rounds,
-        finish=min(2, site.rounds),
+        finish=min(2, site.rounds // 2),
         eps=site.eps,
         lease=site.lease,
         patience=site.patience,

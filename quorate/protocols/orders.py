@@ -71,16 +71,20 @@ def recruit(me: Array) -> Duty:
 
 def at_dawn(duty: Duty, outlook: Outlook) -> Duty:
     """Its duty when a tick begins: an order stands until its term, while the task is there as far as the agent sees;
-    of one that serves, it stays in mind, to know when silence would cost it the task."""
+    of one that serves, it stays in mind, to know when silence would cost it the task. A task of one tick is over before
+    it is ever seen to be served (`desk.ended`): that counts as begun too."""
     serves = outlook.serving >= 0
     same = (duty.hold.place == outlook.serving) & (duty.hold.number == outlook.task)
     mine = jax.tree.map(lambda old, none: jnp.where(same, old, none), duty.hold, desk.nothing(duty.hold.me))
     hold = jax.tree.map(lambda old, new: jnp.where(serves, old, new), mine, desk.kept(duty.hold, outlook))
-    new = serves & ((duty.last != outlook.serving) | (duty.begun != outlook.task))
+    over = desk.ended(duty.hold, outlook)
+    last = jnp.where(serves, outlook.serving, over.place)
+    begun = jnp.where(serves, outlook.task, over.number)
+    new = (last >= 0) & ((duty.last != last) | (duty.begun != begun))
     return Duty(
         hold=hold,
-        last=jnp.where(new, outlook.serving, duty.last),
-        begun=jnp.where(new, outlook.task, duty.begun),
+        last=jnp.where(new, last, duty.last),
+        begun=jnp.where(new, begun, duty.begun),
         told=duty.told & ~new,
     )
 
@@ -141,6 +145,7 @@ def hand_out(
     lease: Array,
     eps: Array,
     rounds: int,
+    delay: int = 0,
 ) -> tuple[Ledger, Order]:
     """An order for each of C reports (leaves [C, ...]) of agents `who` (-1: no report).
 
@@ -149,10 +154,11 @@ def hand_out(
     Whoever has an order of this tick gets the same again. The others bid for what is left in Bertsekas' auction with
     step `eps`, cut short after `rounds`, and those left over claim. An order holds from t until
 
-        t + ceil(eta) + lease,
+        t + delay + ceil(eta) + lease,
 
     so an agent on its way has nothing to say, and whoever is not there in time loses the task and is not given it a
     second time. Whoever asks again in a later tick had not heard of its order, or could not carry it out: that is over.
+    Where mail takes `delay` ticks each way, later is more than 2 delay ticks later.
 
     Cost O(C options) for each round of the auction, and O(M).
     """
@@ -167,7 +173,7 @@ def hand_out(
     offered = real[:, None] & (at >= 0) & (reports.worth > 0) & (reports.number >= known.number)
     same = known.number == reports.number
     own = offered & same & (known.owner == who[:, None]) & (known.until < FOREVER)
-    again = own & (known.since == t)
+    again = own & (t - known.since <= 2 * delay) & (known.until >= t)
     late = own & (known.until < t)
     back = own & ~again
     closed = same & ((known.until >= t) & ~back | late | (known.barred == who[:, None]))
@@ -178,7 +184,7 @@ def hand_out(
     ledger = ledger._replace(
         owner=ledger.owner.at[row].set(-1, mode="drop"),
         until=ledger.until.at[row].set(-1, mode="drop"),
-        barred=ledger.barred.at[jnp.where(late, at, size)].max(
+        barred=ledger.barred.at[jnp.where(late, at, size)].set(  # one owner of a row at most
             jnp.broadcast_to(who[:, None], at.shape), mode="drop"
         ),
     )  # fmt: skip
@@ -189,7 +195,7 @@ def hand_out(
     def chosen(leaf: Array) -> Array:
         return jnp.take_along_axis(leaf, option[:, None], axis=1)[:, 0]
 
-    until = t + jnp.ceil(chosen(reports.eta)).astype(jnp.int32) + lease
+    until = t + delay + jnp.ceil(chosen(reports.eta)).astype(jnp.int32) + lease
     order = Order(chosen(reports.place), chosen(reports.number), jnp.where(repeated, chosen(known.until), until))
     given = repeated | (got >= 0)
     order = Order(*(jnp.where(given, leaf, -1) for leaf in order))

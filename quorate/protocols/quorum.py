@@ -56,6 +56,8 @@ class Quorum(BoardProtocol):
     needed   ballots without which no plan holds
     term     ticks between votes
     patience  as in `Alone`
+    delay    ticks that mail takes each way: the box counts a term's ballots that much later (see `Delayed`),
+             and a plan holds from 2 delay ticks of its term on, so in none where that is a whole term
 
     Cost O(N B K) a tick, B plans; one slip of 4 B bytes for each agent and term, and one read, repeated in each tick
     until it is heard. Errors: Refusal for counts below 1.
@@ -74,12 +76,14 @@ class Quorum(BoardProtocol):
     capacity: int = static(0)
     plans: int = static(8)
     classes: int = static(4)
+    delay: int = static(0)
     needed: Int[Array, ""] = swept(jnp.int32)
     term: Int[Array, ""] = swept(jnp.int32, 20)
     patience: Int[Array, ""] = swept(jnp.int32, 8)
 
     def __check_init__(self):
         at_least(1, plans=self.plans, classes=self.classes, needed=self.needed, term=self.term)
+        at_least(0, delay=self.delay)
         if self.places != 1:
             raise Refusal(f"places is {self.places}; the fleet has one ballot box")
 
@@ -133,8 +137,9 @@ class Quorum(BoardProtocol):
 
     def serve(self, key, place_state: Decree, heap: Heap) -> Decree:
         passed = jnp.where(heap.count >= self.needed, jnp.argmax(heap.total), -1).astype(jnp.int32)
-        new = Decree(heap.t // self.term, passed)
-        votes = heap.t % self.term == 0
+        cast = heap.t - self.delay
+        new = Decree(cast // self.term, passed)
+        votes = cast % self.term == 0
         return jax.tree.map(lambda new, old: jnp.where(votes, new, old), new, place_state)
 
     def notice(self, place_state: Decree) -> Decree:
@@ -166,7 +171,7 @@ def quorum(agents: int, share: float = 2 / 3) -> int:
 
 def make(site: Site, share: float = 2 / 3) -> Quorum:
     """A vote of all agents of the site."""
-    return Quorum(needed=quorum(site.agents, share), patience=site.patience)
+    return Quorum(needed=quorum(site.agents, share), patience=site.patience, delay=site.delay)
 
 
 QUORUM = Mechanism(make, "vote on who looks where first; without a quorum each is on its own", teams=True)

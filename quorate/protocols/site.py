@@ -42,6 +42,7 @@ class Site(NamedTuple):
     eps        bidding step of auctions
     gain       share of the wanted agents that an intention moves in a tick
     period     ticks between intentions
+    delay      ticks that mail takes each way, where a mechanism is to run within `Delayed`
     """
 
     agents: int
@@ -59,6 +60,7 @@ class Site(NamedTuple):
     eps: float = 0.1
     gain: float = 0.1
     period: int = 5
+    delay: int = 0
 
 
 class Mechanism(NamedTuple):

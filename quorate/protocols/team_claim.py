@@ -8,7 +8,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from quorate.core import BoardProtocol, Outlook, Posts, static, swept
 from quorate.core.fields import at_least
-from quorate.protocols.desk import CLAIM, DONE, HOLD
+from quorate.protocols import desk
+from quorate.protocols.desk import CLAIM, DONE, HOLD, Hold
 from quorate.protocols.site import Mechanism, Site
 
 RELEASE = 5  # what a slip says besides: count on me no more
@@ -73,8 +74,8 @@ class Seat(NamedTuple):
 
 class Joining(NamedTuple):
     """What an agent remembers during a tick: its view, its seat, what is missing where as far as it has heard (none: no
-    seat to be had), what it asks for (option, -1: nothing), the place it lets go in this round (-1: none), and `quiet`
-    once its sign is confirmed."""
+    seat to be had), what it asks for (option, -1: nothing), the place it lets go in this round (-1: none), `quiet` once
+    its sign is confirmed, and `over` the task that is begun and over, until its place knows."""
 
     outlook: Outlook
     seat: Seat
@@ -82,6 +83,7 @@ class Joining(NamedTuple):
     asked: Int[Array, ""]
     leaving: Int[Array, ""]
     quiet: Bool[Array, ""]
+    over: Hold
 
 
 class TeamClaim(BoardProtocol):
@@ -100,7 +102,8 @@ class TeamClaim(BoardProtocol):
     Members on their way keep going when one of them is lost: its seat runs out and is given to another. A member at the
     place counts as coming nearer while any other does. Seats are never given before the grant of who had them has run
     out or was given back, so those who believe in a seat never bring more units than the team asks for plus those of
-    the last to join, less one; whatever mail is lost. With teams of one it is a final claim.
+    the last to join, less one; whatever mail is lost. With teams of one it is a final claim. Who went to a task that is
+    already over tells its place in the first round, and asks from the second on.
 
     capacity  C, seats and slips a place can keep in a round; a team of more than C members never gathers
     wait      ticks of patience
@@ -151,8 +154,12 @@ class TeamClaim(BoardProtocol):
             left_number=jnp.where(tired, state.number, state.left_number),
         )
         leaving = jnp.where(tired, state.place, -1)
-        no = jnp.array(False)
-        return self._ask(Joining(proposal, seat, proposal.team, jnp.int32(-1), leaving, no))
+        went = jnp.where((state.whole | self.eager) & ~keeps, state.place, -1)
+        over = desk.ended(Hold(state.me, went, state.number, state.until), proposal)
+        ballot = self._ask(Joining(proposal, seat, proposal.team, jnp.int32(-1), leaving, jnp.array(False), over))
+        if self.rounds == 1:
+            return ballot
+        return ballot._replace(asked=jnp.where(over.place >= 0, -1, ballot.asked))  # it tells first, then it asks
 
     def _ask(self, ballot: Joining) -> Joining:
         outlook, seat = ballot.outlook, ballot.seat
@@ -168,26 +175,34 @@ class TeamClaim(BoardProtocol):
         outlook, seat = ballot.outlook, ballot.seat
         asks, leaves, serves = ballot.asked >= 0, ballot.leaving >= 0, outlook.serving >= 0
         option = jnp.maximum(ballot.asked, 0)
+        past = (ballot.over.place >= 0) & (seat.place < 0) & ~serves & ~leaves
         own = jnp.where(serves, outlook.serving, jnp.where(leaves, ballot.leaving, seat.place))
-        place = jnp.where(asks, outlook.place[option], own)
+        place = jnp.where(asks, outlook.place[option], jnp.where(past, ballot.over.place, own))
         number = jnp.where(serves, outlook.task, jnp.where(leaves, seat.left_number, seat.number))
-        at = jnp.argmax((outlook.place == place) & (place >= 0))
-        kind = jnp.where(asks, CLAIM, jnp.where(serves, DONE, jnp.where(leaves, RELEASE, HOLD)))
+        number = jnp.where(past, ballot.over.number, number)
+        listed = (outlook.place == place) & (place >= 0)
+        at, seen = jnp.argmax(listed), jnp.any(listed)
+        kind = jnp.where(asks, CLAIM, jnp.where(serves | past, DONE, jnp.where(leaves, RELEASE, HOLD)))
         entry = Entry(
             number=jnp.where(asks, outlook.number[option], number),
-            eta=jnp.where(serves, 0, jnp.where(outlook.heading == place, outlook.left, outlook.eta[at])),
+            eta=jnp.where(
+                serves | (past & ~asks),
+                0,
+                jnp.where(outlook.heading == place, outlook.left, jnp.where(seen, outlook.eta[at], jnp.inf)),
+            ),
             kind=kind.astype(jnp.int32),
             units=outlook.capacity,
-            team=outlook.team[at],
-            worth=outlook.worth[at],
+            team=jnp.where(seen, outlook.team[at], 1),
+            worth=jnp.where(seen, outlook.worth[at], 0),
         )
-        sign = (serves | ((seat.place >= 0) & (seat.since < outlook.t))) & ~ballot.quiet
+        sign = (serves | past | ((seat.place >= 0) & (seat.since < outlook.t))) & ~ballot.quiet
         return Posts(place[None], (asks | leaves | sign)[None], body=jax.tree.map(lambda leaf: leaf[None], entry))
 
     def watch(self, ballot: Joining):
         outlook, seat = ballot.outlook, ballot.seat
         wants = outlook.free & (outlook.serving < 0) & (seat.place < 0)
-        own = jnp.where(outlook.serving >= 0, outlook.serving, jnp.where(seat.whole, -1, seat.place))
+        held = jnp.where(seat.place >= 0, jnp.where(seat.whole, -1, seat.place), ballot.over.place)
+        own = jnp.where(outlook.serving >= 0, outlook.serving, held)
         own = jnp.where(ballot.quiet & (outlook.serving >= 0), -1, own)
         return jnp.append(jnp.where(wants, outlook.place, -1), own)
 
@@ -215,6 +230,10 @@ class TeamClaim(BoardProtocol):
         )
         whole = jnp.where(given, came[option], own_came & holds) & (number == seat.number) & (missing <= 0)
         begun = own_came & ((own.number > outlook.task) | ((own.number == outlook.task) & own.done))
+        over = ballot.over
+        known = (own.number > over.number) | ((own.number == over.number) & own.done)
+        known &= own_came & ~holds & (outlook.serving < 0)
+        over = over._replace(place=jnp.where(known, -1, over.place))
         current = came & (told.number == outlook.number)
         left = jnp.where(told.done, 0, told.missing)
         unheard = jnp.where(came & (told.number < outlook.number), outlook.team, ballot.missing)
@@ -224,6 +243,7 @@ class TeamClaim(BoardProtocol):
                 missing=jnp.where(current, left, unheard),
                 leaving=jnp.int32(-1),
                 quiet=ballot.quiet | jnp.where(outlook.serving >= 0, begun, longer),
+                over=over,
             )
         )
 

@@ -7,6 +7,7 @@ import pytest
 
 import quorate
 from quorate.recipes import compare
+from quorate.recipes.compare.description import read_text
 from quorate.recipes.compare.play import ground
 from quorate.recipes.compare.rows import CONDITIONS
 from tests.running import call, refusal
@@ -126,6 +127,7 @@ def test_an_interrupted_run_goes_on(fleet, tmp_path, monkeypatch):
         (["FLEET", "--mechanisms", "alone,alone"], "--mechanisms names alone twice"),
         (["FLEET", "--conditions", "clam"], 'no condition is called "clam"; did you mean calm?'),
         (["FLEET", "--seeds", "0"], "--seeds is 0"),
+        (["FLEET", "--mechanisms", "alone_far"], "--mechanisms names only alone_far, a yardstick"),
         (["FLEET", "--sedes", "3"], "no option is called --sedes; did you mean --seeds?"),
     ],
 )
@@ -150,6 +152,41 @@ def test_a_fleet_that_cannot_serve_is_refused_before_anything_runs(capsys, tmp_p
     path.write_text(FLEET.replace("duration = [1, 3]", "duration = [1, 3]\nneeds = { weld = 1.0 }"))
     said = call(capsys, "compare", path, "--out", tmp_path / "runs")
     assert said.code == 2 and "weld" in said.err and not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "asked", "told"),
+    [
+        ("rounds = 3", "delay = 1", ["--mechanisms", "cbba"], "cbba cannot serve this fleet"),
+        ('["hog", "flood"]', "[]\nstrongest = 'fixed'", ["--conditions", "attack"], "attack.kinds is empty"),
+        ("rounds = 3", "centre_messages = 0", [], "centre_messages is 0"),
+    ],
+)
+def test_fleets_that_cannot_be_compared_so_are_refused(capsys, tmp_path, old, new, asked, told):
+    path = tmp_path / "other.toml"
+    path.write_text(FLEET.replace(old, new).replace("share = 0.1", "share = 0.0"))
+    assert told in refusal(capsys, "compare", path, *asked, "--out", tmp_path / "runs")
+
+
+def test_what_bears_on_nothing_is_said():
+    text = FLEET.replace("duration = [1, 3]", "duration = [1, 3]\nteam = [1, 2]")
+    description = read_text(text)
+    instance = ground(description, 0).instance
+
+    def said(*asked):
+        return " ".join(compare._left_out(description, instance, ["alone", "cbba", "auction"], list(asked), 1))
+
+    assert "cbba and auction send one agent to each task" in said("calm")
+    assert "flood does not touch it" in said("attack") and "touch" not in said("calm")
+    assert "do the first kind of the file, hog" in said("described") and "first kind" not in said("described", "attack")
+    assert "One draw" in said("calm") and "1 draws" not in said("calm")
+
+
+def test_the_bound_stands_beside_an_attack_alone_and_the_replay_shows_its_worst_kind(fleet, tmp_path):
+    found = quorate.compare(fleet, mechanisms="claim", conditions="attack", seeds=2, out=tmp_path)
+    assert all(row["upper_bound"] is not None for row in found.rows)
+    worst = min(found.tables["attacks"], key=lambda row: row["served_mean"])["kind"]
+    assert f"One run, 10 % of agents attack ({worst})." in (found.folder / "report.html").read_text()
 
 
 def test_help_names_the_conditions(capsys):

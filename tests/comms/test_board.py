@@ -245,6 +245,21 @@ def test_faults_stand_between_nodes_and_places():
     assert int(jnp.sum(mute.lasting.places.heap.count)) > 0
 
 
+class Loud(Fault):
+    """The first agent fills all its slips."""
+
+    def on_post(self, key, state, posts, board):
+        return state, posts._replace(live=posts.live.at[0].set(True))
+
+
+def test_slips_of_liars_are_on_the_bill_and_the_absent_stay_silent():
+    wish = wishes(np.random.default_rng(3), 4, 3)._replace(live=jnp.zeros((4, 2), bool))
+    wish = wish._replace(place=jnp.zeros((4, 2), jnp.int32))
+    assert float(meeting(Pinboard(capacity=0), wish, fault=Loud()).traffic.sent) == 2 + 1  # slips, and a notice
+    away = meeting(Pinboard(capacity=0), wish, fault=Loud(), here=jnp.arange(4) > 0)
+    assert float(away.traffic.sent) == 0 and int(away.lasting.places.heap.count.sum()) == 0
+
+
 def test_who_comes_back_has_forgotten_and_places_have_not():
     protocol = Pinboard()
     lasting = comms.Meeting(jnp.arange(4) + 10, comms.boot(COIN, protocol, 4).places._replace(served=jnp.arange(3)))

@@ -139,6 +139,15 @@ def test_bids_and_worths_too_high(kind):
     same(given._replace(bid=out.bid, body=given.body._replace(worth=out.body.worth)), out)
 
 
+def test_worths_are_raised_wherever_they_stand_in_a_slip():
+    given = posts()
+    nested = given._replace(body=(given.body, given.body.worth))
+    fault, state = band(lie=1.5)
+    told, flat = (fault.on_post(KEY, state, one, BOARD)[1] for one in (nested, given))
+    same(told.body, (flat.body, given.body.worth))
+    assert np.any(np.asarray(flat.body.worth) != np.asarray(given.body.worth))
+
+
 def test_slips_without_bids_or_worths_are_left_alone():
     bare = Posts(posts().place, posts().live)
     fault, state = band(lie=1.0, hog=1.0, vandal=2.0)

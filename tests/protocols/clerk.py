@@ -43,7 +43,7 @@ class Clerk:
                 wants[index] = allowed
         for place, who, late in released:
             row = self.row(place)
-            row.update(owner=-1, until=-1, barred=max(row["barred"], who) if late else row["barred"])
+            row.update(owner=-1, until=-1, barred=who if late else row["barred"])
         for index, (place, number, _, eta) in self.sold(wants).items():
             row, until = self.row(place), t + int(np.ceil(eta)) + self.lease
             barred = row["barred"] if row["number"] == number else -1

@@ -217,8 +217,9 @@ def test_what_is_sold_at_the_end_of_a_tick_is_final():
 
 
 def test_a_lease_ends_and_the_task_is_sold_again():
-    """Its owner is gone in tick 1 and says nothing; after `lease` ticks another has it."""
-    first, later = desks.outlook([[0.5], [0.0]]), desks.outlook([[0.0], [1.0]])
+    """Its owner is not free in tick 1 and says nothing; after `lease` ticks another has it."""
+    first = desks.outlook([[0.5], [0.0]])
+    later = desks.outlook([[0.0], [1.0]], free=jnp.array([False, True]))
     decisions, _ = ticks(Auction(places=1, lease=2), [first, later, later, later], 2)
     assert decisions == [[0, -1], [-1, -1], [-1, -1], [-1, 0]]
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from quorate import comms
-from quorate.core import News
+from quorate.core import Heap, News
 from quorate.errors import Refusal
 from quorate.faults import Loss
 from quorate.protocols.claim import Claim
-from quorate.protocols.contract_net import BID, REFUSE, ContractNet
-from quorate.protocols.desk import CLAIM
+from quorate.protocols.contract_net import BID, CONTRACT_NET, REFUSE, ContractNet
+from quorate.protocols.desk import CLAIM, Slip
+from tests import outlooks
 from tests.protocols.desks import Pattern, geography, lives, outlook, shared, talk, under, value
 
 
@@ -145,6 +146,26 @@ def test_mail_lost_costs_time_and_not_exclusion(loss):
 def test_an_odd_number_of_rounds_is_refused():
     with pytest.raises(Refusal, match="rounds is 5; a contract net bids and answers in turn"):
         ContractNet(places=2, rounds=5)
+
+
+@pytest.mark.parametrize(("rounds", "made"), [(1, 2), (2, 2), (5, 4), (6, 6)])
+def test_a_site_with_an_odd_number_of_rounds_leaves_one_out(rounds, made):
+    assert CONTRACT_NET.make(outlooks.site(4, 3, rounds=rounds)).rounds == made
+
+
+def test_an_award_outlasts_the_way_of_late_mail():
+    """Nobody answers: with mail that takes a tick each way, `rounds` answers more may be missing."""
+    silence = Heap(jnp.int32(0), jnp.int32(1), jnp.int32(0), (), jnp.float32(0), jnp.int32(-1), no_slip(), ())
+    for delay, answers in ((0, 2), (1, 6)):
+        net = ContractNet(places=1, rounds=4, delay=delay)
+        place = net.open(None, 0)._replace(awarded=jnp.int32(3))
+        for missing in range(1, answers + 1):
+            place = net.serve(None, place, silence)
+            assert int(place.awarded) == (3 if missing < answers else -1)
+
+
+def no_slip():
+    return Slip(jnp.int32(-1), jnp.float32(0), jnp.int32(0))
 
 
 def test_more_bids_than_options_are_refused():

@@ -1,12 +1,19 @@
 """Desks: when a grant is given, renewed, refused and closed; what an agent believes of it."""
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quorate.core import Heap, News
+from quorate import comms
+from quorate.core import Heap, News, NoFault
 from quorate.protocols import desk
+from quorate.protocols.auction import Auction
+from quorate.protocols.claim import Claim
+from quorate.protocols.contract_net import ContractNet
 from quorate.protocols.desk import CLAIM, DONE, HOLD, Hold, Slip, Word
+from quorate.protocols.team_claim import TeamClaim
 from tests.protocols.desks import outlook
 
 LEASE, PATIENCE = 5, 8
@@ -107,6 +114,41 @@ def held(until=6):
 def test_a_claim_stands_while_everything_speaks_for_it(change, stands):
     view = one_view(**{"heading": 0, "task": 0, "valid": True, "t": 6} | change)
     assert bool(desk.kept(held(), view).place >= 0) == stands
+
+
+@pytest.mark.parametrize(
+    ("change", "over"),
+    [({}, True), ({"t": 7}, True), ({"served": -1}, False), ({"served": 1}, False), ({"serving": 0}, False)],
+)
+def test_what_was_held_is_over_when_the_agent_has_finished_it(change, over):
+    view = one_view(**{"t": 6, "served": 0} | change)
+    assert bool(desk.ended(held(), view).place >= 0) == over
+    assert int(desk.ended(desk.nothing(jnp.int32(2)), view).place) == -1
+
+
+@eqx.filter_jit
+def two_ticks(protocol, first, later):
+    """What is decided in the second of two ticks, and which desks are done."""
+    key, n = jax.random.key(0), first.place.shape[0]
+    lasting = comms.boot(key, protocol, n)
+    for t, view in enumerate((first, later)):
+        now = view._replace(t=jnp.full(n, t, jnp.int32))
+        talked = comms.converse(key, key, protocol, lasting, now, None, NoFault(), (), None, n, jnp.int32(t))
+        lasting = talked.lasting
+    return talked.decision, getattr(lasting.places, "desk", lasting.places).done
+
+
+@pytest.mark.parametrize("kind", [Claim, Auction, ContractNet, TeamClaim])
+def test_a_task_of_one_tick_is_known_to_be_done_a_tick_after_its_start(kind):
+    """Its agent is free again at once: it says so and still gets another task. One on its way says no such thing."""
+    protocol = kind(places=2, rounds=4, **({"bids": 2} if kind is ContractNet else {}))
+    zero = jnp.zeros(1, jnp.int32)
+    first, later = outlook([[1.0, 0.0]]), outlook([[0.0, 1.0]], served=zero)
+    decision, done = two_ticks(protocol, first, later)
+    assert decision.tolist() == [1] and done.tolist() == [True, False]
+    on_its_way = later._replace(heading=zero, task=zero, valid=zero == 0, left=jnp.ones(1), served=zero - 1)
+    decision, done = two_ticks(protocol, first, on_its_way)
+    assert decision.tolist() == [0] and done.tolist() == [False, False]
 
 
 def one_view(**change):

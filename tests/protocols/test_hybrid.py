@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 
 from quorate import comms
-from quorate.core import NoFault, Scenario
+from quorate.core import Heap, NoFault, Scenario
 from quorate.errors import Refusal
 from quorate.learners.deferring import Deferring
-from quorate.protocols.auction import Auction
-from quorate.protocols.hybrid import HYBRID, Hybrid, make
+from quorate.protocols.auction import AUCTION, Auction
+from quorate.protocols.desk import Hold, Slip
+from quorate.protocols.hybrid import HYBRID, Count, Hybrid, Member, make
 from quorate.protocols.site import Regions, Site
 from quorate.step import run, start
 from quorate.worlds.fleet import rolling
+from tests import outlooks
 from tests.protocols import desks
 
 CROWD, FAR, TASKS, KEYS = 40, 4, 4, 400
@@ -164,6 +166,28 @@ def test_who_is_there_goes_no_further():
     assert goes.sum() > 20 and (np.asarray(after(protocol, view, lasting, 1)[1])[0][goes] == -1).all()
 
 
+def test_who_is_elsewhere_does_not_know_what_a_region_asks_for():
+    """An agent on its way into region 1 counts there, and tells of its tasks only once it is there."""
+    protocol, view = two_regions(), jax.tree.map(lambda leaf: leaf[0], crowded(3))
+    hold = Hold(*map(jnp.int32, (0, 2, 0, 9)))
+    view = view._replace(heading=jnp.int32(2), task=jnp.int32(0), valid=jnp.array(True), left=jnp.float32(3))
+    for region, tells in ((0, -1), (1, 7)):
+        there = view._replace(region=jnp.int32(region), demand=jnp.float32(7))
+        posts = protocol.post(protocol.propose(jax.random.key(0), Member(hold, jnp.int32(-1)), there))
+        assert (int(posts.place[1]), int(posts.amount.busy[1]), float(posts.bid[1])) == (TASKS + 1, 1, tells)
+
+
+def test_a_region_remembers_what_it_asked_for_while_nobody_there_tells():
+    protocol, slip = two_regions(), Slip(jnp.int32(0), jnp.float32(0), jnp.int32(0))
+    place, wanted = protocol.open(None, TASKS + 1), []
+    for t, busy, best in ((0, 2, 5.0), (5, 1, -1.0), (10, 3, 4.0), (10, 0, -1.0)):
+        count = Count(*map(jnp.int32, (0, busy, 0)))
+        told = Heap(jnp.int32(t), jnp.int32(0), jnp.int32(1), count, jnp.float32(best), jnp.int32(0), slip, ())
+        place = protocol.serve(None, place, told)
+        wanted.append(float(place.area.wanted))
+    assert wanted == [3, 4, 1, 1]
+
+
 def test_what_was_told_long_ago_counts_for_less():
     """Told in tick 0 with a period of 5: in tick 14 it is 9 ticks too old, three half-lives."""
     protocol = two_regions(gain=1.0, half_life=3.0)
@@ -183,6 +207,12 @@ def test_one_region_has_no_neighbour_and_nobody_moves():
     protocol = Hybrid(places=5, region_of=[0] * 4, anchor=[0], near=[[0]], spread=[[0.0]], gain=1.0)
     view = crowded(10)._replace(region=jnp.zeros(AGENTS, jnp.int32))
     assert movers(protocol, view) == 0
+
+
+@pytest.mark.parametrize(("rounds", "finish"), [(2, 1), (3, 1), (4, 2), (9, 2)])
+def test_of_few_rounds_half_are_for_bids(rounds, finish):
+    known = outlooks.site(4, 3, rounds=rounds)
+    assert (make(known).finish, AUCTION.make(known).finish) == (finish, finish)
 
 
 def test_refusals():

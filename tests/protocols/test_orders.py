@@ -161,6 +161,43 @@ def test_who_serves_speaks_only_when_its_term_ends_and_tells_it_later():
     assert int(orders.report(orders.obeyed(back, nothing, True, jnp.array(False)), free, free.open, 1).last) == 4
 
 
+@pytest.mark.parametrize(("change", "begun"), [({}, 2), ({"served": -1}, -1), ({"served": 3}, -1)])
+def test_a_task_of_one_tick_counts_as_begun(change, begun):
+    """Held in the last tick, and now it is finished."""
+    duty = orders.recruit(0)._replace(hold=desk.Hold(*map(jnp.int32, (0, 4, 2, 9))))
+    view = one(outlook([[1.0]]))._replace(t=jnp.int32(8), served=jnp.int32(4))
+    view = view._replace(**{name: jnp.asarray(value, getattr(view, name).dtype) for name, value in change.items()})
+    after = orders.at_dawn(duty, view)
+    assert int(after.begun) == begun and int(after.last) == (4 if begun > 0 else -1) and bool(after.told) == (begun < 0)
+    assert int(after.hold.place) == -1
+
+
+HAND = jax.jit(orders.hand_out, static_argnames=("rounds", "delay"))
+
+
+def asked_again(t, delay=0, **row):
+    """The ledger and the order after agent 3 asks for task 0, of which the ledger says this."""
+    ledger = Ledger(*(jnp.full(1, row.get(name, -1), jnp.int32) for name in Ledger._fields))
+    told = Report(*(jnp.asarray(leaf) for leaf in ([[0]], [[0]], [[1.0]], [[2.0]], [-1], [-1])))
+    at, last = jnp.zeros((1, 1), jnp.int32), jnp.full(1, -1, jnp.int32)
+    who, settings = jnp.array([3]), (jnp.int32(LEASE), jnp.float32(EPS))
+    return HAND(ledger, jnp.int32(t), told, who, at, last, *settings, rounds=2, delay=delay)
+
+
+def test_the_last_who_was_late_is_barred():
+    """Also where its number is smaller than that of the one before."""
+    ledger, order = asked_again(t=9, number=0, owner=3, until=8, since=1, barred=7)
+    assert (int(ledger.barred[0]), int(ledger.owner[0]), int(order.place[0])) == (3, -1, -1)
+
+
+def test_late_mail_is_answered_with_the_same_order():
+    """With a tick each way, who asks in the next two ticks has not heard yet: it gets the same, and then a new one."""
+    held = dict(number=0, owner=3, until=9, since=1)
+    until = {t: int(asked_again(t=t, delay=1, **held)[1].until[0]) for t in (1, 3, 4)}
+    assert until == {1: 9, 3: 9, 4: 4 + 1 + 2 + LEASE}
+    assert int(asked_again(t=2, **held)[1].until[0]) == 2 + 2 + LEASE
+
+
 def test_an_order_is_for_one_who_asked_and_heard_it():
     order = Order(*map(jnp.int32, (3, 1, 9)))
     for asked, came in ((True, True), (True, False), (False, True)):

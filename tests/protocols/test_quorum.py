@@ -14,6 +14,7 @@ from quorate.errors import Refusal
 from quorate.faults import Loss
 from quorate.learners.deferring import Deferring
 from quorate.protocols.alone import Alone
+from quorate.protocols.delayed import Delayed
 from quorate.protocols.quorum import QUORUM, Decree, Quorum, quorum
 from quorate.testing import check_protocol
 from quorate.worlds.fleet import rolling
@@ -229,6 +230,29 @@ def test_a_plan_saves_walks_in_vain_and_pays_near_saturation():
 @pytest.mark.slow
 def test_under_overload_it_only_lengthens_ways():
     assert np.mean(served(True, 20.0)[0]) < np.mean(served(False, 20.0)[0])
+
+
+def late(delay, mail):
+    """The plans that agent 0 knows, [T, 2]: term and plan, with mail that takes so many ticks each way."""
+    views = seen(1, 2 * 5)
+    one = jax.tree.map(lambda leaf: leaf[0, 0], views)
+    protocol = Delayed(protocol=Quorum(needed=AGENTS, term=5, delay=delay), ticks=mail, proposal=one)
+    key = jax.random.key(0)
+
+    def tick(lasting, view):
+        talked = comms.converse(key, key, protocol, lasting, view, None, Loss(share=0.0), (), None, AGENTS, view.t[0])
+        return talked.lasting, jnp.stack(talked.lasting.nodes.own.decree, 1)[0]
+
+    told = eqx.filter_jit(lambda views: jax.lax.scan(tick, comms.boot(key, protocol, AGENTS), views)[1])(views)
+    return np.asarray(told)
+
+
+def test_late_ballots_are_counted_when_they_are_there():
+    """A tick each way: cast in tick 0, counted in tick 1, read in tick 2; a box that does not know counts none."""
+    told = late(1, 1)
+    assert told[:, 0].tolist() == [-1, -1, 0, 0, 0, 0, 0, 1, 1, 1]
+    assert (told[2:, 1] >= 0).all()
+    assert (late(0, 1)[:, 1] == -1).all()
 
 
 def test_a_decree_of_nothing_at_the_start():

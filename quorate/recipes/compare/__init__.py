@@ -16,24 +16,27 @@ from quorate.arguments import Choice, Count, File, Text
 from quorate.errors import Refusal, unknown
 from quorate.experiments.outcome import Outcome
 from quorate.experiments.study import Study
-from quorate.recipes.compare.attacks import BUDGET, FEW, LEVELS, SEGMENTS
-from quorate.recipes.compare.build import FAR
-from quorate.recipes.compare.conditions import in_words, troubles
+from quorate.protocols.mechanisms import mechanism as named
+from quorate.recipes.compare.attacks import BUDGET, FEW, LEVELS, SEARCHED, SEGMENTS, said
+from quorate.recipes.compare.build import FAR, largest_team, servable
+from quorate.recipes.compare.conditions import TRACED, in_words, troubles
 from quorate.recipes.compare.description import MECHANISMS, Description, read
 from quorate.recipes.compare.film import film
 from quorate.recipes.compare.human import HUMAN, human
-from quorate.recipes.compare.play import ground, play
+from quorate.recipes.compare.instance import Instance, TraceSpec
+from quorate.recipes.compare.play import ground, play, worst
 from quorate.recipes.compare.possible import require
-from quorate.recipes.compare.rows import CONDITIONS, rows
+from quorate.recipes.compare.rows import CONDITIONS, YARDSTICKS, rows
 from quorate.recipes.compare.telling import told
 from quorate.recipes.compare.verdict import verdict
+from quorate.recipes.compare.wording import listed, spoken
 from quorate.report.numbers import about
 from quorate.report.replay import Pair, player
 
 CLAIMS: list = []
 RECORDED: dict[str, Any] = {}
+BOARDED = ("lie", "forge", "silent", "flood", "vandal")  # attacks on boards: who has none is spared
 FEWER = 5  # the larger fleets of `growth` are averaged over so many times fewer draws
-FILMED = 2_000_000  # agents times frames plus places times frames that a page takes without being asked twice
 COST, COMPILE = 4e-6, 12.0  # seconds an agent-tick, and a program: assumed, for the estimate before the start
 
 
@@ -53,9 +56,11 @@ def main(
     """Which coordination mechanism holds for the fleet of a file, at what price, and what breaks it."""
     description = read(fleet)
     names = _named("mechanism", mechanisms, MECHANISMS) or list(description.compare.mechanisms)
-    asked = _named("condition", conditions, CONDITIONS) or list(CONDITIONS)
-    asked = [condition for condition in CONDITIONS if condition in asked]
     require(description)
+    if set(names) <= set(YARDSTICKS):
+        given = "compare.mechanisms" if mechanisms is None else "--mechanisms"
+        raise Refusal(f"{given} names only {names[0]}, a yardstick that nobody can field; name one beside it")
+    asked = _asked(conditions, description)
     level = _level(attacks, description, names, asked)
     if "alone" in names and FAR not in names:
         names.append(FAR)  # the floor is only as honest as its eyes
@@ -64,25 +69,27 @@ def main(
     stage = ground(description, study.seed)
     agents, ticks = len(stage.world.speed), stage.instance.ticks
     wrong = troubles(description, ticks)
+    servable(names, stage.world, stage.site, description)
     steps = _steps(description, names, asked, count, large, agents, ticks)
     steps += _tried(description, names, asked, count, level) * agents * ticks
     study.reporter.note(f"{steps:.2g} agent-ticks to play, {about(_seconds(steps, names, asked, level, count))}")
     stages = [one for one, on in (("growth", "growth" in asked), ("shares", level == "shares")) if on]
     study.reporter.stages([*names, *stages])
-    played = play(study, description, names, asked, count, large, level)
+    played = play(study, description, stage, names, asked, count, large, level)
     if "described" in asked:
         flown = human(description, stage.instance, played.table[names[0]]["described"])
         if flown is not None:
             played.table[HUMAN] = {"described": flown}
     found = rows(played.table)
     judged = verdict([row._asdict() for row in found])
-    warnings = _left_out(description, names, asked, count, stage.instance.facts)
-    return told(found, judged, played, wrong, warnings, _replays(study, description, stage, judged, wrong, asked))
+    warnings = _left_out(description, stage.instance, names, asked, count)
+    replay = _replays(study, description, stage, judged, wrong, asked, played)
+    return told(found, judged, played, wrong, warnings, replay)
 
 
 def setting(*, fleet: Path, seeds: int | None, **more: Any) -> str:
     """The arguments in a few words, for headings."""
-    return f"fleet of {fleet.name}" + ("" if seeds is None else f", {seeds} draws")
+    return f"fleet of {fleet.name}" + ("" if seeds is None else f", {seeds} draw{'s' * (seeds != 1)}")
 
 
 def data(*, fleet: Path, **more: Any) -> dict[str, Path]:
@@ -103,12 +110,24 @@ def _named(what: str, given: str | None, allowed: tuple[str, ...]) -> list[str] 
     return names
 
 
+def _asked(given: str | None, description: Description) -> list[str]:
+    """The conditions in the order of the table; attack only where the file leaves a kind to attack with."""
+    asked = _named("condition", given, CONDITIONS) or list(CONDITIONS)
+    if not description.attack.kinds and given is None:
+        asked.remove(TRACED)
+    if not description.attack.kinds and TRACED in asked:
+        raise Refusal("attack.kinds is empty, and the condition attack tries each of them")
+    return [condition for condition in CONDITIONS if condition in asked]
+
+
 def _level(given: str | None, description: Description, names: list[str], asked: list[str]) -> str:
     """How far attacks are tried: as given, else as the file says."""
     if given == "search" and "attack" not in asked:
         raise Refusal("--attacks search needs the condition attack, and --conditions leaves it out")
     if given == "shares" and not set(names) - {"alone", FAR}:
         raise Refusal("--attacks shares compares mechanisms with alone, and --mechanisms names no other")
+    if given == "shares" and not description.attack.kinds:
+        raise Refusal("--attacks shares tries each of attack.kinds, which is empty")
     return given or ("search" if description.attack.strongest == "search" else "listed")
 
 
@@ -135,24 +154,40 @@ def _seconds(steps: float, names: list[str], asked: list[str], level: str, seeds
 
 
 def _left_out(
-    description: Description, names: list[str], asked: list[str], seeds: int, facts: tuple[str, ...]
+    description: Description, instance: Instance, names: list[str], asked: list[str], seeds: int
 ) -> tuple[str, ...]:
-    """What the reader should know: what was assumed, and what was not run."""
+    """What the reader should know: what was assumed, what was not run, and what does not bear on what."""
     missing = [name for name in description.compare.mechanisms if name not in names]
     skipped = [condition for condition in CONDITIONS if condition not in asked]
+    facts, attack, team = instance.facts, description.attack, largest_team(instance)
     lines = [" ".join(f"{fact[0].upper()}{fact[1:]}." for fact in facts)] if facts else []
     if missing or skipped:
         parts = [
             f"the {what} {', '.join(some)}" for what, some in (("mechanisms", missing), ("conditions", skipped)) if some
         ]
         lines.append(f"Left out: {'; '.join(parts)}.")
-    if seeds < 5:
+    if seeds == 1:
+        lines.append("One draw gives no intervals: only what is equal is called a tie in the table.")
+    elif seeds < 5:
         lines.append(f"{seeds} draws are few: intervals are wide, and what is called a tie may not be one.")
+    if isinstance(instance.tasks, TraceSpec):
+        lines.append("Every draw has the same tasks: intervals say how much is luck with them, not with other tasks.")
+    single = [spoken(name) for name in names if name not in YARDSTICKS and not named(name).teams]
+    if team > 1 and single:
+        lines.append(f"Tasks ask for up to {team} units at once; {listed(single)} send one agent to each task.")
+    attacked = TRACED in asked or "described" in asked and attack.share > 0
+    deaf = [spoken(kind) for kind in attack.kinds if kind in BOARDED]
+    if "cbba" in names and attacked and deaf:
+        lines.append(f"Cbba has no board, so {listed(deaf)} {'does' if len(deaf) == 1 else 'do'} not touch it.")
+    if TRACED not in asked and "described" in asked and attack.share > 0:
+        kind = spoken(attack.kinds[0])
+        lines.append(f"Attackers in described do the first kind of the file, {kind}: which costs most was not tried.")
     return tuple(lines)
 
 
-def _replays(study, description, stage, judged, wrong, asked) -> Any:
-    """The recommended mechanism beside alone, under the first trouble that has a tick, else as described."""
+def _replays(study, description, stage, judged, wrong, asked, played) -> Any:
+    """The recommended mechanism beside alone, under the first trouble that has a tick, else as described. Where some
+    attack, they do to both what costs the first of them most."""
     best = judged.recommended or judged.ties[0] if judged.recommended or judged.ties else None
     name = next(
         (one for one in ("crash", "partition", "described") if one in asked and wrong[one].at is not None), None
@@ -161,8 +196,11 @@ def _replays(study, description, stage, judged, wrong, asked) -> Any:
     shown = list(dict.fromkeys(one for one in (best, "alone") if one is not None))
     if not shown or name == "growth":
         return None
-    note = f"One run, {in_words(name, wrong[name])}."
+    attacks, found = played.attacks.get(shown[0], {}), played.found.get(shown[0])
+    kind, trouble, attack = worst(wrong[name], attacks, found, description, stage.instance.ticks)
+    by = f" ({said(attack) if kind == SEARCHED else spoken(kind)})" if kind else ""
+    note = f"One run, {in_words(name, wrong[name])}{by}."
     alone = len(shown) == 1
-    films = [film(stage, one, description, wrong[name], note if alone else "", study.seed) for one in shown]
+    films = [film(stage, one, description, trouble, note if alone else "", study.seed, attack) for one in shown]
     scene = films[0] if alone else Pair(" and ".join(shown), note, films)
     return player([scene])

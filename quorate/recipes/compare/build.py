@@ -1,9 +1,9 @@
 """From one fleet in numbers to a world, to the site of its mechanisms, and to the troubles of a condition."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from quorate import comms
 from quorate.core import BoardProtocol, Fault, Protocol, Scenario
+from quorate.errors import Refusal
 from quorate.faults import Bandwidth, Chain, Churn, Crash, Loss, Partition, Saboteurs
 from quorate.faults.crash import NEVER
 from quorate.faults.picking import leaders_first
@@ -35,8 +36,8 @@ LINKS = 2_000_000  # agent-neighbour pairs
 FAR = "alone_far"  # `alone` with eyes that see everything: a yardstick, not a mechanism
 
 
-def world(instance: Instance, description: Description, far: bool = False) -> fleet.Fleet:
-    """The world of an instance; `far` gives every agent unlimited sight."""
+def world(instance: Instance, description: Description) -> fleet.Fleet:
+    """The world of an instance."""
     crew, tasks, room = instance.crew, instance.tasks, instance.room
     agents = len(crew.speed)
     listed = not isinstance(tasks, ArrivalsSpec)
@@ -60,7 +61,7 @@ def world(instance: Instance, description: Description, far: bool = False) -> fl
         speed=crew.speed,
         skills=crew.skills,
         capacity=crew.capacity,
-        sight=np.inf if far else crew.sight,
+        sight=crew.sight,
         drain=crew.drain,
         charge=crew.charge,
         reserve=crew.reserve,
@@ -110,6 +111,7 @@ def the_site(place: fleet.Fleet, instance: Instance, description: Description) -
         budget=links.centre_messages or 0,
         tries=central.retry,
         standby=central.standby,
+        delay=links.delay,
     )
 
 
@@ -134,11 +136,11 @@ class Trouble(NamedTuple):
         found = [tick for tick, on in ((self.crash_at, self.crash > 0), (self.cut_at, self.cut > 0)) if on]
         return min(found) if found else None
 
-    def capacity(self, ticks: int) -> np.ndarray:
-        """Of the agents, in each tick."""
+    def capacity(self, ticks: int, agents: int) -> np.ndarray:
+        """Of the agents, in each tick; who fails is counted in whole agents."""
         tick = np.arange(ticks)
         gone = (tick >= self.crash_at) & (tick < self.crash_back)
-        return np.where(gone, 1 - self.crash, 1.0)
+        return np.where(gone, 1 - np.round(self.crash * agents) / agents, 1.0)
 
 
 def fault(trouble: Trouble, place: fleet.Fleet, protocol: Protocol, instance: Instance, budget: int | None) -> Fault:
@@ -167,16 +169,17 @@ def _hosts(protocol: Protocol) -> np.ndarray:
 
 
 def sides(place: fleet.Fleet, hosts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The halves of a cut: agents by where they begin, west or east of the median place. A place that an agent keeps
-    is on its side, a task's desk where the task is; places of nobody that are not tasks are in the west."""
-    position = np.asarray(place.space.place_position())[0]
-    middle = float(np.median(position))
-    home = np.asarray(place.space.position(place.home))[0] > middle
+    """The halves of a cut: the half of the agents that begin farthest east, among equals those of higher numbers, and
+    the rest. A place that an agent keeps is on its side, a task's desk east where the task lies beyond the median home;
+    places of nobody that are not tasks are in the west. A single agent is not cut from anything."""
+    home = np.asarray(place.space.position(place.home))[0]
+    east = np.zeros(len(home), bool)
+    east[np.argsort(home, kind="stable")[-(-len(home) // 2) :]] = True
     side = np.zeros(max(len(hosts), 1), bool)
-    tasks = min(len(position), len(hosts))
-    side[:tasks] = position[:tasks] > middle
-    side[: len(hosts)] = np.where(hosts >= 0, home[np.maximum(hosts, 0)], side[: len(hosts)])
-    return home, side
+    position = np.asarray(place.space.place_position())[0][: len(hosts)]
+    side[: len(position)] = (position > np.median(home)) & (len(home) > 1)
+    side[: len(hosts)] = np.where(hosts >= 0, east[np.maximum(hosts, 0)], side[: len(hosts)])
+    return east, side
 
 
 def neighbours(place: fleet.Fleet, reach: float, degree: int = DEGREE) -> comms.Neighbours:
@@ -205,6 +208,21 @@ def mechanism(name: str, place: fleet.Fleet, known: Site, delay: int) -> Protoco
     return Delayed(protocol=protocol, ticks=delay, proposal=one) if delay else protocol
 
 
+def servable(names: Sequence[str], place: fleet.Fleet, known: Site, description: Description) -> None:
+    """Refuses mechanisms that cannot be made for this fleet, and those from agent to agent where mail is late or
+    limited: they have no board whose mail could be."""
+    links = description.links
+    for name in names:
+        try:
+            protocol = mechanism(name, place, known, links.delay)
+            if protocol.rounds and not isinstance(protocol, BoardProtocol) and (links.delay or links.bytes_per_tick):
+                key = "delay" if links.delay else "bytes_per_tick"
+                raise Refusal(f"it talks from agent to agent within a tick, where links.{key} is not simulated")
+        except Refusal as refusal:
+            remedy = "leave it out with --mechanisms, or change the file"
+            raise Refusal(f"{name} cannot serve this fleet: {refusal}", remedy) from None
+
+
 def scenario(place: fleet.Fleet, protocol: Protocol, what: Fault, reach: float = math.inf) -> Scenario:
     """A fleet under a mechanism and troubles."""
     boards = isinstance(protocol, BoardProtocol) or not protocol.rounds
@@ -215,7 +233,3 @@ def scenario(place: fleet.Fleet, protocol: Protocol, what: Fault, reach: float =
         fault=what,
         topology=None if boards else neighbours(place, reach),
     )
-
-
-def with_trouble(base: Scenario, what: Fault) -> Scenario:
-    return eqx.tree_at(lambda one: one.fault, base, what)

@@ -117,7 +117,7 @@ class Links:
     loss: float = key(0.0, _SHARE, "of the messages")
     delay: int = key(0, Number(0, 1000, whole=True), "ticks until mail arrives")
     bytes_per_tick: int | None = key(None, Number(1, whole=True), "an agent may send")
-    centre_messages: int | None = key(None, Number(0, whole=True), "the centre handles per tick")
+    centre_messages: int | None = key(None, Number(1, whole=True), "the centre handles per tick")
     rounds: int = key(4, Number(1, 1000, whole=True), "of messages in a tick")
 
 
@@ -157,10 +157,7 @@ class Attack:
 
 @dataclass(frozen=True)
 class Objective:
-    served: float = key(1.0, _ANY, "weight of value served")
     late: float = key(0.0, Number(most=0), "per task and tick finished after the soft end")
-    messages: float = key(0.0, Number(most=0), "per message")
-    fairness_floor: float = key(0.0, _SHARE, "least Jain index")
     travel_cost: float = key(0.05, _ANY, "what a tick on the way costs an agent, in value")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from quorate import random
 from quorate.core import Step
+from quorate.recipes.compare.attacks import Attack
 from quorate.recipes.compare.build import FAR, Trouble
 from quorate.recipes.compare.description import Description
 from quorate.recipes.compare.play import Ground, scene
@@ -28,12 +29,19 @@ def frame(step: Step) -> dict[str, Any]:
     return {"world": step.after._replace(tallies=()), "trace": step.trace, "served": step.after.tallies.value_served}
 
 
-def film(stage: Ground, name: str, description: Description, trouble: Trouble, note: str, seed: int) -> Replay:
+def film(
+    stage: Ground,
+    name: str,
+    description: Description,
+    trouble: Trouble,
+    note: str,
+    seed: int,
+    attack: Attack | None = None,
+) -> Replay:
     """A run of mechanism `name` under a trouble, from 20 ticks before it to 60 after (from tick 0 where nothing
-    happens). O(frames (N + M))."""
+    happens); attackers do what the trouble's kind says, or `attack`. O(frames (N + M))."""
     world, ticks = (stage.far if name == FAR else stage.world), stage.instance.ticks
-    _, under = scene(stage, name, description)
-    one = under(trouble)
+    one = scene(stage, name, description)(trouble, attack)
     first = 0 if trouble.at is None else max(0, trouble.at - BEFORE)
     last = min(ticks, first + BEFORE + AFTER)
     progress = start(random.key(seed), one)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quorate.recipes.compare.instance import Instance
+from quorate.recipes.compare.instance import Instance, TraceSpec
 from quorate.solvers.clairvoyant import Horizon, bound
 from quorate.worlds.fleet import Fleet, Tasks
 
@@ -52,6 +52,8 @@ def horizon(world: Fleet, instance: Instance, seed: np.ndarray, ticks: int) -> H
 
 
 def bounds(world: Fleet, instance: Instance, seeds: np.ndarray) -> np.ndarray:
-    """Upper bounds on the share of value served, one for each episode [S]."""
+    """Upper bounds on the share of value served, one for each episode [S]; a list of tasks is the same in each."""
     ticks = instance.ticks
+    if isinstance(instance.tasks, TraceSpec):
+        return np.full(len(seeds), bound(horizon(world, instance, seeds[0], ticks)).share)
     return np.array([bound(horizon(world, instance, seed, ticks)).share for seed in seeds])

@@ -279,11 +279,14 @@ def _arrivals(
     else:
         at, nodes = _anywhere(places, room, random)
     hot = tasks.hotspot
+    # Evenly over the period, where there are fewer places than ticks in it in the middle of equal stretches.
+    number = np.arange(places, dtype=np.int64)
+    phase = number % period if places >= period else (2 * number + 1) * period // (2 * places)
     return ArrivalsSpec(
         rate=places / above / period,
         period=period,
         intensity=1 / above,
-        phase=random.permutation(np.arange(places) % period).astype(np.int32),
+        phase=random.permutation(phase).astype(np.int32),
         at=at,
         node=nodes,
         hotspot=None if hot is None else (hot.share, hot.radius, hot.period),

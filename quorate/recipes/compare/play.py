@@ -1,4 +1,4 @@
-"""Playing the table: every mechanism under every condition, on the same draws."""
+"""Playing the table: every mechanism under every condition, on the same tasks and with the same agents that fail."""
 
 import itertools
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from quorate.core import Protocol, Scenario, Step
+from quorate.errors import Refusal
 from quorate.experiments.study import Study, stacked
 from quorate.measure.fleet import served_share
 from quorate.protocols.site import Site
@@ -78,8 +79,8 @@ def ledger(step: Step) -> dict[str, Any]:
     }
 
 
-def scene(stage: Ground, name: str, description: Description) -> tuple[Scenario, Callable[..., Scenario]]:
-    """A mechanism on a ground, and the same under other troubles; saboteurs do what its kind says unless told."""
+def scene(stage: Ground, name: str, description: Description) -> Callable[..., Scenario]:
+    """From a trouble to a mechanism on a ground under it; saboteurs do what its kind says unless told."""
     world = stage.far if name == FAR else stage.world
     protocol: Protocol = build.mechanism(name, world, stage.site, description.links.delay)
 
@@ -88,7 +89,7 @@ def scene(stage: Ground, name: str, description: Description) -> tuple[Scenario,
         attack = attacking.attack_of(trouble.kind) if attack is None else attack
         return build.scenario(world, protocol, attacking.armed(what, attack), description.links.range)
 
-    return under(Trouble()), under
+    return under
 
 
 def runs_of(
@@ -101,10 +102,15 @@ def runs_of(
     trouble: Trouble,
     label: str = DRAWS,
 ) -> tuple[Runs, np.ndarray]:
-    """The runs of one cell of the table, and the words that its arrivals came from [seeds, 2]."""
+    """The runs of one cell of the table, and the words that its arrivals came from [seeds, 2]. Errors: Refusal where a
+    draw brings no task, since a share of nothing is not defined."""
     raw = study.sweep(f"{name} {condition}", stacked([one]), ticks, seeds, ledger, label=label)
     got = {field: np.asarray(value[0], np.float64) for field, value in raw.items() if field != "arrivals"}
     agents = one.world.num_agents
+    idle = np.flatnonzero(got["offered"][:, -1] == 0)
+    if idle.size:
+        said = f"draw {idle[0] + 1} of {seeds} brings no task of any value in {ticks} ticks"
+        raise Refusal(said, "raise tasks.rate or ticks")
 
     def steps(field: str) -> np.ndarray:
         """A series of sums as one of single ticks; small negative differences are float32 rounding of the sums."""
@@ -121,7 +127,7 @@ def runs_of(
         late=got["late"][:, -1] / np.maximum(got["started"][:, -1], 1),
         waste=got["waste"][:, -1] / np.maximum(got["trips"][:, -1], 1),
         at=trouble.at,
-        capacity=trouble.capacity(ticks),
+        capacity=trouble.capacity(ticks, agents),
     )
     return runs, np.asarray(raw["arrivals"][0][:, -1])
 
@@ -129,6 +135,7 @@ def runs_of(
 def play(
     study: Study,
     description: Description,
+    stage: Ground,
     names: list[str],
     conditions: list[str],
     seeds: int,
@@ -140,7 +147,6 @@ def play(
     `large` is the number of seeds of `growth`, whose fleets are ten times as large; `level` of `attacks.LEVELS`: how
     far attacks are tried.
     """
-    stage = ground(description, study.seed)
     ticks = stage.instance.ticks
     wrong = troubles(description, ticks)
     table: dict[str, dict[str, Runs]] = {name: {} for name in names}
@@ -149,12 +155,12 @@ def play(
     words: dict[bool, np.ndarray] = {}
     small = [condition for condition in conditions if condition != "growth"]
     for name in names:
-        base, under = scene(stage, name, description)
-        study.reporter.start(name, len(small), "conditions")
+        under = scene(stage, name, description)
+        study.reporter.start(name, len(small), "condition" if len(small) == 1 else "conditions")
         for done, condition in enumerate(_attack_first(small)):
             trouble = wrong[condition]
             if trouble.saboteurs and condition == TRACED:
-                attacks[name] = _attacks(study, name, under, trouble, description, ticks, seeds)
+                attacks[name], words[False] = _attacks(study, name, under, trouble, description, ticks, seeds)
                 if level != "listed":
                     found[name] = _searched(study, name, under, trouble, ticks, seeds)
                     hurt = under(trouble, found[name].attack)
@@ -163,23 +169,18 @@ def play(
                     )
                 table[name][condition] = min(attacks[name].values(), key=_value)
             else:
-                attack = None
-                if trouble.saboteurs:
-                    kind = _worst(attacks[name]) or description.attack.kinds[0]
-                    attack = found[name].attack if kind == SEARCHED else attacking.attack_of(kind)
-                    trouble = attacking.struck(trouble, kind, ticks)
+                _, trouble, attack = worst(trouble, attacks[name], found.get(name), description, ticks)
                 runs, words[False] = runs_of(study, name, condition, under(trouble, attack), ticks, seeds, trouble)
                 table[name][condition] = runs
             study.reporter.advance(name, done + 1)
         table[name] = {condition: table[name][condition] for condition in small}
         study.reporter.finish(name)
-        del base
     large_stage = None
     if "growth" in conditions:
         large_stage = ground(description, study.seed, LARGER)
-        study.reporter.start("growth", len(names), "mechanisms")
+        study.reporter.start("growth", len(names), "mechanism" if len(names) == 1 else "mechanisms")
         for done, name in enumerate(names):
-            _, under = scene(large_stage, name, description)
+            under = scene(large_stage, name, description)
             trouble = wrong["growth"]
             table[name]["growth"], words[True] = runs_of(study, name, "growth", under(trouble), ticks, large, trouble)
             study.reporter.advance("growth", done + 1)
@@ -201,12 +202,13 @@ def _attacks(
     description: Description,
     ticks: int,
     seeds: int,
-) -> dict[str, Runs]:
+) -> tuple[dict[str, Runs], np.ndarray]:
+    """The runs under each kind of the file, and the words of their arrivals."""
     found = {}
     for kind in description.attack.kinds:
         one = attacking.struck(trouble, kind, ticks)
-        found[kind], _ = runs_of(study, name, f"{TRACED} {kind}", under(one), ticks, seeds, one)
-    return found
+        found[kind], words = runs_of(study, name, f"{TRACED} {kind}", under(one), ticks, seeds, one)
+    return found, words
 
 
 def _searched(
@@ -230,7 +232,7 @@ def _shares(
     and below `alone` when nothing goes wrong; on few draws, the same for all."""
     few, ticks = min(seeds, attacking.FEW), stage.instance.ticks
     fielded = [name for name in names if name not in (FAR, "alone")]
-    under = {name: scene(stage, name, description)[1] for name in ("alone", *fielded)}
+    under = {name: scene(stage, name, description) for name in ("alone", *fielded)}
     served: dict[tuple[str, str, float], np.ndarray] = {}
     rows: list[dict[str, Any]] = []
 
@@ -263,8 +265,16 @@ def _value(runs: Runs) -> float:
     return float(np.sum(runs.started) / np.sum(runs.offered))
 
 
-def _worst(attacks: dict[str, Runs]) -> str | None:
-    return min(attacks, key=lambda kind: _value(attacks[kind])) if attacks else None
+def worst(
+    trouble: Trouble, attacks: dict[str, Runs], found: Found | None, description: Description, ticks: int
+) -> tuple[str | None, Trouble, Attack | None]:
+    """A trouble whose attackers do what costs most among `attacks`, or the first kind of the file where none was
+    played: the kind, the trouble and the attack. A trouble without attackers as it is."""
+    if not trouble.saboteurs:
+        return None, trouble, None
+    kind = min(attacks, key=lambda kind: _value(attacks[kind])) if attacks else description.attack.kinds[0]
+    attack = found.attack if found is not None and kind == SEARCHED else attacking.attack_of(kind)
+    return kind, attacking.struck(trouble, kind, ticks), attack
 
 
 def _bounded(

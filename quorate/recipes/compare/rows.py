@@ -17,7 +17,8 @@ CONDITIONS = ("calm", "described", "loss_0.1", "loss_0.3", "loss_0.5", "crash", 
 class Runs(NamedTuple):
     """The runs of one mechanism under one condition: arrays [S], one entry a seed, series [S, T].
 
-    `seeds` [S] names the draws: run s of every mechanism has the same arrivals and losses. `started`, `offered`: value
+    `seeds` [S] names the draws: run s of every mechanism has the same tasks and the same agents that fail; losses are
+    drawn for each mechanism's own mail. `started`, `offered`: value
     of the tasks begun, released, in each tick. `upper_bound`: a bound on the value any mechanism could serve, as a
     share of the value offered; None where there is none. `messages`, `bytes`, `reads`: per agent and tick. `jain`:
     fairness over agents. `late`: mean lateness in ticks. `waste`: share of trips to taken tasks. `at`: the tick of the
@@ -43,7 +44,8 @@ class Row(NamedTuple):
 
     `served_mean`, `upper_bound`: shares of the value offered; `served_se` the standard error, None with one seed.
     `gap` = 1 - served_mean / upper_bound. `recovery_ticks`: None where nothing fails, where it never recovered, and
-    where the fault is nearer than a window to either end of the run, so that it cannot be judged.
+    where it cannot be judged: the fault is nearer than a window to either end of the run, nobody is left after it, or
+    nothing was offered just before it.
     `difference_from_best`: served minus that of the best mechanism of the condition, with bounds that hold for all
     pairs of the table at once (None with one seed); `tied_with_best`: 0 lies between them. Yardsticks are not the best.
     """
@@ -99,7 +101,8 @@ def _condition(
     members: dict[str, Runs], condition: str, level: float, yardsticks: tuple[str, ...], ticks: int, before: int
 ) -> list[Row]:
     names = list(members)
-    served = np.stack([fleet.served_share(runs.started, runs.offered) for runs in members.values()])
+    sums = np.stack([fleet.served_share(runs.started, runs.offered) for runs in members.values()])
+    served = np.minimum(sums, 1.0)  # what is above by more than rounding is refused below
     seeds = served.shape[1]
     apart = differences(served, level)
     means = served.mean(1)
@@ -110,10 +113,10 @@ def _condition(
         difference = float(apart.mean[k, best])
         low, high = (None, None) if apart.low is None else (float(apart.low[k, best]), float(apart.high[k, best]))
         bound = None if runs.upper_bound is None else float(np.mean(runs.upper_bound))
-        if bound is not None and means[k] > bound + 1e-4:  # float32 sums of many values
-            raise Refusal(f"{name} serves {means[k]:.5g} under {condition}, above its upper bound of {bound:.5g}")
-        judged = runs.at is not None and ticks <= runs.at <= np.shape(runs.started)[1] - ticks
-        at = runs.at if judged else None
+        most, total = 1.0 if bound is None else min(bound, 1.0), sums[k].mean()
+        if total > most + 1e-4:  # float32 sums of many values
+            raise Refusal(f"{name} serves {total:.5g} under {condition}, above its upper bound of {most:.5g}")
+        at = runs.at if _judged(runs, ticks, before) else None
         recovered = fleet.recovery(runs.started, at, runs.capacity, runs.offered, ticks=ticks, before=before)
         found.append(
             Row(
@@ -138,6 +141,13 @@ def _condition(
             )
         )
     return found
+
+
+def _judged(runs: Runs, ticks: int, before: int) -> bool:
+    """Whether there is a recovery to tell: a fault with a window on both sides, who is left, and an old level."""
+    if runs.at is None or not ticks <= runs.at <= np.shape(runs.started)[1] - ticks:
+        return False
+    return bool(np.min(runs.capacity) > 0 and np.sum(runs.offered[:, max(0, runs.at - before) : runs.at]) > 0)
 
 
 def _paired(members: dict[str, Runs], condition: str) -> None:

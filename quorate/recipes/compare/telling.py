@@ -13,6 +13,7 @@ from quorate.recipes.compare.conditions import LARGER, in_words
 from quorate.recipes.compare.play import Played
 from quorate.recipes.compare.rows import YARDSTICKS, Row, Runs
 from quorate.recipes.compare.verdict import Verdict
+from quorate.recipes.compare.wording import spoken
 from quorate.report.figure import Figure, lines, points
 from quorate.report.matrix import Entry, matrix
 from quorate.report.series import Point, Series
@@ -70,10 +71,20 @@ def _summary(rows: list[Row], table: dict[tuple[str, str], Row]) -> tuple[tuple[
         row = table.get((name, condition))
         if row is None:
             return "-"
-        return f"{row.served_mean:.3f}"[1:] + SIGN[row.tied_with_best and name not in YARDSTICKS]
+        return short(row.served_mean) + SIGN[row.tied_with_best and name not in YARDSTICKS]
 
     body = [(name, *(share(name, condition) for condition in conditions)) for name in names]
     return ("served", *(SHORT.get(condition, condition) for condition in conditions)), body
+
+
+def short(share: float) -> str:
+    """A share in four characters.
+
+    >>> short(0.98765), short(0.0), short(1.0), short(0.9996)
+    ('.988', '.000', '1.00', '1.00')
+    """
+    text = f"{share:.3f}"
+    return text[1:] if text.startswith("0") else text[:4]
 
 
 def _matrix(rows: list[Row], table: dict[tuple[str, str], Row], wrong: dict[str, Trouble]) -> Figure:
@@ -237,7 +248,7 @@ def _attacks(played: Played) -> list[dict[str, Any]]:
 
 def _served(runs: Runs) -> tuple[float, float | None]:
     """Mean share served, and twice its standard error (None with one seed)."""
-    shares = fleet.served_share(runs.started, runs.offered)
+    shares = np.minimum(fleet.served_share(runs.started, runs.offered), 1.0)  # float32 sums
     return float(shares.mean()), float(2 * shares.std(ddof=1) / len(shares) ** 0.5) if len(shares) > 1 else None
 
 
@@ -285,7 +296,7 @@ def _bounds(rows: list[Row]) -> tuple[str, ...]:
         return ()
     best = min(calm, key=lambda row: (row.gap, row.mechanism))
     bound = f"{best.upper_bound:.3f}" if best.upper_bound < 1 else "everything"
-    reached = f"{best.mechanism}, the best, serves {best.served_mean:.3f}"
+    reached = f"{spoken(best.mechanism)}, the best, serves {best.served_mean:.3f}"
     if best.gap <= LOOSE and best.upper_bound >= 1:
         return (f"When nothing goes wrong {reached}; nothing forbids to serve everything.",)
     if best.gap <= LOOSE:

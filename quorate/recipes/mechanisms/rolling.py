@@ -165,7 +165,7 @@ def play(study: Study, num_agents: int, ticks: int, seeds: int, planned: list[Ca
     grounds, found = Grounds(num_agents, ticks, study.seed), []
     for done, case in enumerate(planned):
         stage, described = grounds(case)
-        _, under = scene(stage, case.mechanism, described)
+        under = scene(stage, case.mechanism, described)
         label = f"{case.part} {case.where} {case.setting}"
         few = seeds if stage.world.num_agents <= 3 * num_agents else max(3, seeds // 2)
         runs, _ = runs_of(study, case.mechanism, label, under(case.trouble), ticks, few, case.trouble)

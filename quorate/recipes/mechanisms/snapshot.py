@@ -1,6 +1,7 @@
 """One look at agents and tasks: what each way to share the tasks out is worth beside the exact optimum."""
 
 import itertools
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -141,6 +142,7 @@ def outlook(one: Snapshot) -> Outlook:
         valid=all_(False, bool),
         waited=zero,
         serving=none,
+        served=none,
         region=zero,
         demand=all_(0, jnp.float32),
         capacity=all_(1, jnp.int32),
@@ -186,6 +188,22 @@ def inside_cells(one: Snapshot, size: int) -> np.ndarray:
     return one.open & (homes[:, None] == tasks[None, :])
 
 
+def _note(
+    found: Rows,
+    index: int,
+    best: float,
+    num_agents: int,
+    method: str,
+    value: float,
+    posts: float | None = None,
+    rounds: int | None = None,
+    **more: Any,
+) -> None:
+    """Writes down what a method got on instance `index`, whose optimum is `best`."""
+    row = {"instance": index, "method": method, "rounds": rounds, "share": value / best}
+    found.append(row | {"posts": None if posts is None else posts / num_agents} | more)
+
+
 def rows(
     num_agents: int, instances: int, seed: int, advance: Any = lambda done: None, nets: tuple[int, ...] = NETS
 ) -> Rows:
@@ -196,10 +214,7 @@ def rows(
         one = snapshot(num_agents, np.random.default_rng([seed, index]))
         best, _ = optimum(one)
 
-        def note(method: str, value: float, posts: float | None = None, rounds: int | None = None, **more: Any) -> None:
-            row = {"instance": index, "method": method, "rounds": rounds, "share": value / best}  # noqa: B023
-            found.append(row | {"posts": None if posts is None else posts / num_agents} | more)  # noqa: B023
-
+        note = partial(_note, found, index, best, num_agents)
         note("alone", alone(one), 0.0)
         _curves(one, nets, note)
         _settled(one, best, note)

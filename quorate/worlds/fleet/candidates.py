@@ -34,7 +34,7 @@ class Candidates(eqx.Module):
 
 
 def candidates(space: Space, source: Source, options: int, buckets: int = 1) -> Candidates:
-    """The table: for each cell the `options` places nearest to its middle, of equals the one released first.
+    """The table: for each cell the `options` places nearest to its middle, of those at one spot the one released first.
 
     Rows of a `Trace` are split into `buckets` stretches of time of one length; a stretch knows the places whose window
     (release to deadline) touches it. Cost: a search in a k-d tree a cell on the plane, O(V M log M) a bucket on a
@@ -66,8 +66,15 @@ def _nearest(space: Space, places: np.ndarray, options: int) -> np.ndarray:
         width, height = np.asarray(space.size, np.float64)
         x, y = (np.arange(columns) + 0.5) * width / columns, (np.arange(rows) + 0.5) * height / rows
         middle = np.stack([np.tile(x, rows), np.repeat(y, columns)], axis=1)
-        near = cKDTree(np.asarray(space.place).T[places]).query(middle, found, workers=-1)[1]
-        table[:, :found] = places[near.reshape(space.cells, found)]
+        spots, which = np.unique(np.asarray(space.place).T[places], axis=0, return_inverse=True)
+        near = cKDTree(spots).query(middle, min(options, len(spots)), workers=-1)[1].reshape(space.cells, -1)
+        by_spot = np.argsort(which.reshape(-1), kind="stable")  # at a spot as they come: by release
+        first = np.concatenate([[0], np.cumsum(np.bincount(which.reshape(-1)))])
+        if len(spots) == len(places):
+            table[:, :found] = places[by_spot[near]]
+            return table
+        for row, order in zip(table, near, strict=True):
+            row[:found] = places[np.concatenate([by_spot[first[s] : first[s + 1]] for s in order])[:found]]
         return table
     away = np.asarray(space.length)[:, np.asarray(space.place)[places]]
     order = np.argsort(away, axis=1, kind="stable")[:, :found]

@@ -106,6 +106,8 @@ class Fleet(AggregativeWorld):
                 raise Refusal(
                     f"{name} has shape {getattr(self, name).shape} and speed {self.speed.shape}; one an agent"
                 )
+        if self.source.largest > LARGEST_TEAM:
+            raise Refusal(f"a task asks for a team of {self.source.largest}; a team has at most {LARGEST_TEAM} units")
         if self.source.places != self.space.places:
             raise Refusal(f"the source has {self.source.places} places and the space {self.space.places}")
         above_zero(speed=self.speed)
@@ -239,6 +241,7 @@ class Fleet(AggregativeWorld):
             valid=there & ((ahead & 2**15 == 0) | (way > self.sight)),
             waited=state.waited,
             serving=serving,
+            served=jnp.where((state.until == t) & (state.serving >= 0), state.serving, -1),
             region=region,
             demand=demand[region],
             capacity=self.capacity,

@@ -1,18 +1,24 @@
 """From a fleet in numbers to its world, its troubles and its sites."""
 
+from pathlib import Path
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from quorate.errors import Refusal
+from quorate.experiments.study import Study
 from quorate.recipes.compare import build, conditions, horizon
 from quorate.recipes.compare.build import Trouble
-from quorate.recipes.compare.description import read_text
+from quorate.recipes.compare.description import read, read_text
 from quorate.recipes.compare.film import film
-from quorate.recipes.compare.play import ground, scene
+from quorate.recipes.compare.play import ground, runs_of, scene
+from quorate.recipes.compare.rows import CONDITIONS
 from quorate.step import run, start
 
+EXAMPLES = Path(__file__).parents[3] / "examples"
 TEXT = """ticks = 30
 space = { kind = "plane", size = [4, 3] }
 [[agents]]
@@ -66,7 +72,7 @@ def test_regions_know_their_nearest_neighbours():
 
 
 def test_a_clairvoyant_knows_exactly_the_tasks_that_are_offered(stage):
-    one, _ = scene(stage, "alone", read_text(TEXT))
+    one = scene(stage, "alone", read_text(TEXT))(Trouble())
     progress, kept = run(start(jax.random.key(3), one), one, 30, tasks_of)
     seed = np.asarray(kept["seed"])[-1, 0]
     tasks = horizon.episode(stage.world, seed, 30)
@@ -82,25 +88,79 @@ def tasks_of(step):
 def test_conditions_change_what_they_name_and_nothing_else():
     description = read_text(TEXT + "[attack]\nshare = 0.2\n")
     found = conditions.troubles(description, 30)
+    assert tuple(found) == CONDITIONS
     assert found["calm"] == Trouble() == found["growth"]
     assert found["described"] == Trouble(loss=0.2, leave=0.01, join=0.1, cut_at=15, cut=8, saboteurs=0.2)
     assert found["loss_0.3"] == Trouble(loss=0.3)
     assert found["crash"] == Trouble(crash=0.3, crash_at=15)
     assert found["partition"] == Trouble(cut_at=15, cut=7)
     assert found["attack"].saboteurs == 0.1
-    assert found["crash"].capacity(30).tolist() == [1.0] * 15 + [0.7] * 15
+    assert found["crash"].capacity(30, 10).tolist() == [1.0] * 15 + [0.7] * 15
+    assert found["crash"].capacity(30, 4)[-1] == 0.75, "one of four fails"
     assert (found["crash"].at, found["partition"].at, found["calm"].at) == (15, 15, None)
 
 
 def test_halves_are_cut_by_where_agents_begin(stage):
     agents, places = build.sides(stage.world, np.full(stage.world.num_actions + 2, -1))
-    position = np.asarray(stage.world.space.place_position())[0]
-    middle = np.median(position)
-    np.testing.assert_array_equal(agents, np.asarray(stage.world.home)[0] > middle)
-    np.testing.assert_array_equal(places[:-2], position > middle)
+    position, home = np.asarray(stage.world.space.place_position())[0], np.asarray(stage.world.home)[0]
+    assert agents.sum() == 5 and home[agents].min() > home[~agents].max()
+    np.testing.assert_array_equal(places[:-2], position > np.median(home))
     assert not places[-2:].any()
     hosts = np.array([-1, int(np.argmax(agents))])
     assert build.sides(stage.world, hosts)[1][1]
+
+
+def test_halves_are_halves_where_all_begin_at_one_point_and_one_agent_is_not_cut():
+    text = TEXT.replace("sight = 2.0", "sight = 2.0\nat = [1, 1]")
+    world = ground(read_text(text), 0).world
+    assert build.sides(world, np.zeros(0, np.int32))[0].tolist() == [False] * 5 + [True] * 5
+    single = ground(read_text(text.replace("count = 10", "count = 1")), 0).world
+    agents, places = build.sides(single, np.full(single.num_actions, -1))
+    assert not agents.any() and not places.any()
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.toml")))
+def test_every_mechanism_of_an_example_can_be_made(name):
+    description = read(EXAMPLES / f"{name}.toml")
+    made = ground(description, 0)
+    build.servable(description.compare.mechanisms, made.world, made.site, description)
+
+
+@pytest.mark.parametrize(
+    ("names", "links", "told"),
+    [
+        (["claim", "cbba"], "delay = 1", "cbba cannot serve this fleet: .*links.delay is not simulated"),
+        (["cbba"], "bytes_per_tick = 64", "cbba cannot serve this fleet: .*links.bytes_per_tick is not simulated"),
+        (["hybrid"], "rounds = 1", "hybrid cannot serve this fleet: rounds is 1"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_by_name(names, links, told):
+    description = read_text(TEXT.replace("rounds = 2", links))
+    made = ground(description, 0)
+    with pytest.raises(Refusal, match=told) as refused:
+        build.servable(names, made.world, made.site, description)
+    assert "leave it out with --mechanisms" in str(refused.value)
+    build.servable(["alone", "claim", "alone_far"], made.world, made.site, description)
+
+
+@pytest.mark.parametrize(
+    ("faults", "told"),
+    [
+        ("crash = { share = 0.3, at = 30 }", "faults.crash.at is 30, after the end, tick 29"),
+        ("crash = { share = 0.3, back = 15 }", "faults.crash.back is 15, not after the crash at 15"),
+        ("partition = { at = 40 }", "faults.partition.at is 40, after the end, tick 29"),
+    ],
+)
+def test_faults_that_come_too_late_are_refused(faults, told):
+    with pytest.raises(Refusal, match=told):
+        conditions.troubles(read_text(TEXT.replace("partition = { lasts = 8 }", faults)), 30)
+
+
+def test_a_draw_without_any_task_is_refused():
+    description = read_text(TEXT.replace("rate = 3.0", "rate = 0.001"))
+    under = scene(ground(description, 0), "alone", description)
+    with pytest.raises(Refusal, match="brings no task of any value in 30 ticks\nraise tasks.rate"):
+        runs_of(Study(0), "alone", "calm", under(Trouble()), 30, 2, Trouble())
 
 
 def test_neighbours_are_the_nearest_and_oneself(stage):
@@ -115,7 +175,8 @@ def test_neighbours_are_the_nearest_and_oneself(stage):
 
 def test_what_is_off_changes_nothing_and_compiles_nothing_anew(stage):
     description = read_text(TEXT)
-    one, under = scene(stage, "claim", description)
+    under = scene(stage, "claim", description)
+    one = under(Trouble())
     shapes = [
         jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.asarray(leaf).dtype), tree)
         for tree in (one, under(Trouble(loss=0.3, crash=0.2, crash_at=5, saboteurs=0.1, kind="hog", cut_at=4, cut=9)))
@@ -138,13 +199,13 @@ def test_a_film_has_a_frame_a_tick(stage):
 def test_late_mail_and_strategies_wrap_what_meets_at_desks(name):
     description = read_text(TEXT.replace("loss = 0.2", "loss = 0.2\ndelay = 2"))
     stage = ground(description, 0)
-    one, _ = scene(stage, name, description)
+    one = scene(stage, name, description)(Trouble())
     wrapped = [type(one.commit).__name__]
     while hasattr(one.commit, "protocol"):
         one = eqx.tree_at(lambda s: s.commit, one, one.commit.protocol)
         wrapped.append(type(one.commit).__name__)
     expected = {"claim": ["Delayed", "Claim"], "auction+silence": ["Delayed", "PolicySilence", "Auction"]}
     assert wrapped == expected.get(name, wrapped[-1:])
-    whole, _ = scene(stage, name, description)
+    whole = scene(stage, name, description)(Trouble())
     shapes = jax.eval_shape(lambda key: run(start(key, whole), whole, 2, tasks_of)[1], jax.random.key(0))
     assert shapes["offered"].shape == (2, 1)

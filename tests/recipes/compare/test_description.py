@@ -53,10 +53,8 @@ share = 0.1
 kinds = ["lie", "hog", "forge", "silent", "flood"]
 strongest = "search"
 [objective]
-served = 1.0
 late = -0.2
-messages = -0.001
-fairness_floor = 0.8
+travel_cost = 0.1
 [central]
 retry = 3
 standby = true
@@ -136,7 +134,7 @@ def test_a_full_file_reads_back():
     assert (crash.share, crash.at, crash.back, crash.leaders_first) == (0.3, 300, 400, True)
     assert (fleet.faults.churn.leave, fleet.faults.partition.lasts) == (0.001, 50)
     assert (fleet.attack.share, fleet.attack.kinds[-1], fleet.attack.strongest) == (0.1, "flood", "search")
-    assert (fleet.objective.late, fleet.objective.fairness_floor) == (-0.2, 0.8)
+    assert (fleet.objective.late, fleet.objective.travel_cost) == (-0.2, 0.1)
     assert (fleet.central.retry, fleet.central.standby, fleet.compare.seeds) == (3, True, 20)
     assert len(fleet.compare.mechanisms) == 9
 
@@ -165,7 +163,7 @@ def test_five_mistakes_are_five_lines():
         "fleet.toml:20:8: team is [3, 2]; the low end of a range stands first",
         'fleet.toml:25:8: loss is "some"; it must be a number from 0 to 1',
         'fleet.toml:35:17: kinds holds "hg"; did you mean hog?',
-        "fleet.toml:43:9: retry is 0; it must be a whole number from 1 to 100",
+        "fleet.toml:41:9: retry is 0; it must be a whole number from 1 to 100",
     ]
 
 

@@ -175,3 +175,9 @@ def test_ten_traces_keep_their_predecessors(tmp_path):
     assert large.tasks.after.tolist() == [-1, 0, -1, 2, -1, 4]
     assert large.tasks.id == ("a", "b", "a #2", "b #2", "a #3", "b #3")
     assert large.tasks.at[:, 0].tolist() == [1.0, 2.0] and large.tasks.release.tolist() == [0, 4] * 3
+
+
+def test_few_tasks_come_all_through_the_period():
+    rare = resolve(read_text("[[agents]]\n[tasks]\nrate = 0.5\n"), seed=0).tasks
+    assert (len(rare.phase), rare.period, rare.rate) == (100, 200, 0.5)
+    assert sorted(rare.phase) == list(range(1, 200, 2))

@@ -59,6 +59,24 @@ def test_recovery_is_null_where_nothing_fails_and_a_number_where_something_does(
     assert rows({"claim": {"crash": hurt._replace(at=55)}})[0].recovery_ticks is None
 
 
+def test_recovery_is_not_judged_where_nobody_is_left_or_nothing_was_asked_before():
+    hurt = runs(0.8)._replace(at=30)
+    assert rows({"claim": {"crash": hurt}})[0].recovery_ticks == 0
+    assert (
+        rows({"claim": {"crash": hurt._replace(capacity=np.where(np.arange(TICKS) < 30, 1.0, 0.0))}})[0].recovery_ticks
+        is None
+    )
+    late = np.where(np.arange(TICKS) < 30, 0.0, hurt.offered)
+    found = rows({"claim": {"crash": hurt._replace(offered=late, started=0.8 * late)}})
+    assert found[0].recovery_ticks is None
+
+
+def test_rounding_above_everything_is_cut_and_more_is_refused():
+    assert rows({"claim": {"calm": runs(1.00005)}})[0].served_mean == 1.0
+    with pytest.raises(Refusal, match="claim serves 1.001 under calm, above its upper bound of 1"):
+        rows({"claim": {"calm": runs(1.001)}})
+
+
 def test_a_yardstick_is_not_the_best():
     far, near = rows({"alone_far": {"calm": runs(0.9)}, "claim": {"calm": runs(0.7)}})
     assert far.difference_from_best == pytest.approx(0.2) and not far.tied_with_best

@@ -25,6 +25,16 @@ def test_a_row_holds_the_places_nearest_to_the_middle_of_its_cell():
         assert table[0, cell].tolist() == nearest.tolist()
 
 
+def test_of_tasks_at_one_spot_those_released_first_are_known():
+    place = np.repeat([[1.0, 7.0], [1.0, 3.0]], 40, axis=1)
+    release = np.random.default_rng(1).permutation(80)
+    space = fleet.plane((8, 4), place, num_agents=10, options=50)
+    table = np.asarray(fleet.candidates(space, fleet.trace(release, release + 9), 50).index)[0]
+    west = int(space.cell(jnp.array([[1.0], [1.0]]))[0])
+    own, other = np.argsort(release[:40]), 40 + np.argsort(release[40:])
+    assert table[west].tolist() == [*own, *other[:10]]
+
+
 @pytest.mark.parametrize("make", [on_plane, on_graph])
 def test_stretches_of_time_know_the_tasks_whose_windows_touch_them(make):
     source = rows(5)
