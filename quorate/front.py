@@ -17,7 +17,7 @@ from quorate.experiments.claims import Claim, Judged, Measured
 from quorate.experiments.outcome import Outcome, Rows
 from quorate.experiments.store import Folder, plain, provenance, table
 from quorate.experiments.study import Nobody, Study
-from quorate.recipes import QUESTIONS
+from quorate.recipes import entry
 from quorate.recipes import recipe as recipe_module
 
 RESULT = "result.json"
@@ -351,10 +351,10 @@ def judged_as(claim: Claim, measured: Measured) -> Judged:
 
 
 def _command(recipe: str, declared: list[arguing.Argument], asked: dict[str, Any], seed: int) -> str:
-    entry = QUESTIONS[recipe]
-    words = ["quorate", *(entry.command or ("run", recipe)), *(str(asked[name]) for name in entry.positional)]
+    asks = entry(recipe)
+    words = ["quorate", *(asks.command or ("run", recipe)), *(str(asked[name]) for name in asks.positional)]
     for argument in declared:
-        if argument.name not in entry.positional and asked[argument.name] != argument.default:
+        if argument.name not in asks.positional and asked[argument.name] != argument.default:
             words += [argument.flag, str(arguing.written(asked[argument.name]))]
     return shlex.join([*words, "--seed", str(seed)])
 

@@ -27,17 +27,24 @@ RECIPES = {
     "mechanisms": Entry("quorate.recipes.mechanisms", "what two sources say of coordination, in numbers", 12),
 }
 
-# Everything that `quorate.run` can be asked: the recipes, and questions that have a command of their own.
-QUESTIONS = RECIPES | {
+# Questions with a command of their own, which are no recipes to list.
+QUESTIONS = {
     "compare": Entry("quorate.recipes.compare", "which mechanism holds for a fleet", 0, ("compare",), ("fleet",)),
 }
 
 
+def entry(name: str) -> Entry:
+    """What is registered of a recipe or a question, or a refusal with the nearest name."""
+    if name in QUESTIONS:
+        return QUESTIONS[name]
+    if name not in RECIPES:
+        raise unknown("recipe", name, RECIPES)
+    return RECIPES[name]
+
+
 def recipe(name: str) -> ModuleType:
     """The module of a recipe, or a refusal with the nearest name."""
-    if name not in QUESTIONS:
-        raise unknown("recipe", name, RECIPES)
-    return importlib.import_module(QUESTIONS[name].module)
+    return importlib.import_module(entry(name).module)
 
 
 def pick(rows: list[dict[str, Any]], **where: Any) -> list[dict[str, Any]]:

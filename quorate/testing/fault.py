@@ -43,9 +43,10 @@ def check_fault(fault: Fault) -> None:
     whose share is 0 changes nothing, bit for bit. For a `CountingAttack` also that both mail routes agree. A fault that
     refuses sums is run on inboxes, and one that refuses boards is not asked about them."""
     check_fields(fault)
-    summed = _takes_sums(fault)
     for n in (1, 2, 5):
         _check_hooks(fault, n)
+    summed = _takes_sums(fault)
+    for n in (1, 2, 5):
         links = None if summed else comms.complete(n, fault.extras)
         scenario = Scenario(Lamps(num_agents=n), Uniform(), commit=Show(), fault=fault, topology=links)
         if n < 5:
