@@ -175,7 +175,7 @@ class Board(BoardProtocol):
 
     rounds = 1
     places = 1
-    reduce = ("sum",)
+    capacity = 0
     propose = post = watch = hear = open = serve = notice = decide = lambda self, *given: ()
 
 
