@@ -154,7 +154,7 @@ class Saboteurs(Fault):
             posts = posts._replace(bid=_raised(posts.bid, more))
 
         def told(path: tuple, leaf: Array) -> Array:
-            if getattr(path[-1], "name", "") != "worth":
+            if not path or getattr(path[-1], "name", "") != "worth":
                 return leaf
             return jnp.where(leaf == 0, leaf, _raised(leaf, more))
 
