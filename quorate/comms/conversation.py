@@ -16,7 +16,8 @@ from quorate.comms.sums import tally
 from quorate.core import BoardProtocol, Fault, Key, Neighbours, News, Protocol, State, TallyProtocol, Traffic
 from quorate.errors import Refusal
 
-LIES, PLACES = 2**31, 2**31 + 1  # branches of a conversation's key for faults and places: no round has these numbers
+LIES = 2**31  # the fault's branch of a conversation's key: no round has this number
+PLACES = 2**31 + 1  # that of places
 UNROLLED = 4  # rounds that are written out one after the other; more become a loop, which compiles once for all of them
 
 
@@ -29,6 +30,11 @@ class Talked(NamedTuple):
     fault: State
     heard: PyTree
     traffic: Traffic
+
+
+def tossed(coin_key: Key, index: int | Array) -> Array:
+    """The coin of a round: one word, the same for all."""
+    return jax.random.bits(jax.random.fold_in(coin_key, index), dtype=jnp.uint32)
 
 
 def node_keys(key: Key, num_agents: int) -> Array:
@@ -94,7 +100,7 @@ def converse(
         sent, speaks = jax.vmap(protocol.send)(ballot), jax.vmap(protocol.speaks)(ballot)
         if here is not None:
             speaks &= here
-        coin = jax.random.bits(jax.random.fold_in(coin_key, index), dtype=jnp.uint32)
+        coin = tossed(coin_key, index)
         round_ = jnp.asarray(index, jnp.int32)
         fault_state, mail, bill = carry(
             lie_key, round_, sent, speaks, fault=fault, fault_state=fault_state, trusted=trusted
@@ -147,7 +153,7 @@ def _on_board(
         ballot, places, fault_state, traffic = state
         node = node_keys(jax.random.fold_in(key, index + 1), num_agents)
         branches = [jax.random.fold_in(jax.random.fold_in(key, branch), index) for branch in (LIES, PLACES)]
-        coin = jax.random.bits(jax.random.fold_in(coin_key, index), dtype=jnp.uint32)
+        coin = tossed(coin_key, index)
         heard = meet(branches, t, index, coin, protocol, ballot, places, fault, fault_state, trusted, here)
         ballot = jax.vmap(protocol.hear, (0, 0, News(0, 0, 0, 0, None)))(node, ballot, heard.news)
         return (ballot, heard.places, heard.fault, jax.tree.map(jnp.add, traffic, heard.traffic)), None
