@@ -3,16 +3,18 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+PROGRAMS := $(VENV)/programs
 BENCHMARKS := $(filter-out benchmarks/timing.py,$(wildcard benchmarks/*.py))
 PIP := $(RUN) -m pip -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test museum oracles proof lint bench lock
+.PHONY: help setup demo test clean museum oracles proof lint bench lock
 
 help:
 	@echo "make setup   virtual environment in $(VENV) with the locked packages (done by the others when needed)"
 	@echo "make demo    a first look"
 	@echo "make test    the default tests; make test ARGS='-k vote'"
+	@echo "make clean   forgets the compiled programs that tests keep in $(PROGRAMS)"
 	@echo "make museum  seeded bugs and mutants, and what verification finds"
 	@echo "make oracles agreement with a probabilistic model checker and an SMT solver"
 	@echo "make proof   the long tests (marked slow); takes ARGS too"
@@ -38,9 +40,15 @@ $(STAMP): requirements.txt pyproject.toml
 demo: $(STAMP)
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sh examples/demo.sh
 
-# Most of the time goes into compiling programs that run once, so the default tests ask for less optimisation.
+# Most of the time goes into compiling programs that run once, so the default tests ask for less optimisation, and what
+# was compiled is kept: both processes share it, and the next run finds it. make clean forgets it.
+test: export JAX_COMPILATION_CACHE_DIR = $(CURDIR)/$(PROGRAMS)
+test: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS = 0
 test: $(STAMP)
 	@JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(RUN) -m pytest -q -n 2 $(ARGS)
+
+clean:
+	@rm -rf $(PROGRAMS)
 
 museum: $(STAMP)
 	@$(RUN) -m tests.museum

@@ -125,10 +125,10 @@ def test_a_sum_on_a_graph_by_hand():
     fault = All(marked=jnp.arange(4) == 1, extras=1)
     (_, heard), bill = talk(Spread(rounds=1), yes, path, fault)
     assert heard[:, 0].tolist() == [1 + 1 + 1, 2 + 0 + 1, 1 + 1 + 1, 1 + 0 + 1]
-    assert [float(x) for x in bill] == [6 + 4, 6 + 4, 6 + 4, 1]
+    assert [float(x) for x in bill] == [6 + 4, 6 + 4, 6 + 4, 1, 0]
     untrusted = jnp.array([True, False, True, True, False])
     (_, heard), bill = talk(Spread(rounds=1), yes, path, fault, untrusted)
-    assert heard[:, 0].tolist() == [1, 2, 1, 1] and [float(x) for x in bill] == [10, 4, 4, 1]
+    assert heard[:, 0].tolist() == [1, 2, 1, 1] and [float(x) for x in bill] == [10, 4, 4, 1, 0]
 
 
 class Points(TallyProtocol):
