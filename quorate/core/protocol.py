@@ -186,6 +186,11 @@ class BoardProtocol(Protocol):
         """The agent that keeps the place; -1: nobody, it cannot fail."""
         return jnp.int32(-1)
 
+    def where(self, place: Int[Array, ""]) -> Int[Array, ""]:
+        """The task place at which it lies, so that a cut in halves knows its side; -1: nowhere. Itself, unless the
+        board's places are others than those of tasks."""
+        return place
+
     def send(self, ballot: Ballot) -> Payload:
         """Final: what is said is what is posted."""
         return self.post(ballot)

@@ -1,4 +1,4 @@
-"""Saboteurs: members of a fleet who work against it, in seven ways."""
+"""Saboteurs: members of a fleet who work against it, in eight ways."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from quorate.core import Fault, Key, Outlook, Posts, swept
 from quorate.errors import Refusal, unknown
 from quorate.faults.picking import an_order, check_chances, check_picking, picked
 
-RELAY, HUSH, FLOOD, VANDAL = range(1, 5)  # branches of a hook's key
+RELAY, HUSH, FLOOD, VANDAL, SKIM = range(1, 6)  # branches of a hook's key
 LARGE = 2.0**30  # the largest whole number that saboteurs post
 
 
@@ -38,6 +38,11 @@ KINDS = (
     ),
     Kind("flood", 2.0, "all its slips are copies of others' slips that bid `flood` more than anybody"),
     Kind("vandal", 3.0, "all its slips leave or erase marks, `vandal` times the largest, at random places"),
+    Kind(
+        "skim",
+        1.0,
+        "where it leads it gives its signs and hears all reports, but with chance `skim` another's order is empty",
+    ),
 )
 
 
@@ -59,7 +64,8 @@ class Saboteurs(Fault):
     share       of the agents, drawn when the episode begins
     at          first tick, from 0
     order       a number for each agent, f32[N], or None; with `first` those with the highest (`picking.leaders_first`)
-    hosts       who keeps each place, int32[M], for `silent`: jax.vmap(protocol.host)(jnp.arange(M)); None: not said
+    hosts       who keeps each place, int32[M], for `silent` and `skim`: jax.vmap(protocol.host)(jnp.arange(M)); None:
+                not said
     lie         added to `bid` of every slip, and to entries that are not 0 of fields `worth` anywhere in its body
     own_goal    an `Outlook` shows worth u(place, agent) own_goal instead, u in [0, 1) for the whole episode, where
                 open; the score stays the true one
@@ -73,16 +79,19 @@ class Saboteurs(Fault):
                 bid `flood` above the largest bid of the round; amounts are `flood` times the largest
     vandal      all P slips are live and lie at random places; amounts are +-`vandal` times the largest of the round,
                 the sign drawn for each (marks erased or laid where none belong); 1 where nobody posts any
+    skim        chance that an order becomes "stay" (place -1) on its way to another agent, where one of the band leads:
+                the `leader` that the answer names, else the place's host. Signs and the rest of the answer stay as they
+                are, so nobody tries again, no lease runs out, and who gives tasks out takes this one for given
 
-    What is not there is left alone: worlds without an `Outlook` have no own goal, slips without bids no lie. Forged
-    notices and silent hosts need mail; marks in the environment (`by_mail` False) have neither. Whole numbers and truth
-    values that are posted stay what they are, at most 2^30. Inboxes and sums are not touched. O(N (K + P + W)) a round
-    for the kinds that are on.
+    What is not there is left alone: worlds without an `Outlook` have no own goal, slips without bids no lie, desks and
+    contract nets give no orders to skim. Forged notices, silent hosts and skimmed orders need mail; marks in the
+    environment (`by_mail` False) have none. Whole numbers and truth values that are posted stay what they are, at most
+    2^30. Inboxes and sums are not touched. O(N (K + P + W)) a round for the kinds that are on.
 
     Errors: `Refusal` for a share or chance that is none, negative strengths, an order of another length than N and
     hosts of another than M.
     Reference: the attack classes on markets and on marks; hogs against leases are the case in which a sign of life is
-    not enough.
+    not enough, skimming leaders that in which a leader's is not.
 
     >>> float(saboteurs("hog", 0.1).hog)
     2.0
@@ -102,10 +111,11 @@ class Saboteurs(Fault):
     silent: Float[Array, ""] = swept(default=0.0)
     flood: Float[Array, ""] = swept(default=0.0)
     vandal: Float[Array, ""] = swept(default=0.0)
+    skim: Float[Array, ""] = swept(default=0.0)
 
     def __check_init__(self):
         check_picking(self.share, self.order, self.first)
-        check_chances(forge=self.forge, silent=self.silent)
+        check_chances(forge=self.forge, silent=self.silent, skim=self.skim)
         for name in ("lie", "own_goal", "hog", "flood", "vandal"):
             value = getattr(self, name)
             if not isinstance(value, jax.core.Tracer) and not np.all(np.asarray(value) >= 0):
@@ -199,15 +209,36 @@ class Saboteurs(Fault):
     def on_notice(self, key, state, place, notice, heard, board):
         if not board.by_mail:
             return state, notice, heard
-        own = jax.random.fold_in(key, RELAY)
-        notice = _if(self.forge > 0, lambda said: self._forged(own, state, place, said, heard), notice)
+        host = jnp.full_like(place, -1)
         if self.hosts is not None:
             if self.hosts.shape != (board.places,):
                 raise Refusal(f"hosts names {self.hosts.shape[-1]} hosts; the board has {board.places} places")
             host = self.hosts[jnp.clip(place, 0, board.places - 1)]
-            theirs = (host >= 0) & state.now[jnp.maximum(host, 0)]
-            heard = self._spoken(key, heard, theirs)
+        notice = _if(self.skim > 0, lambda said: self._skimmed(key, state, said, host), notice)
+        own = jax.random.fold_in(key, RELAY)
+        notice = _if(self.forge > 0, lambda said: self._forged(own, state, place, said, heard), notice)
+        if self.hosts is not None:
+            heard = self._spoken(key, heard, (host >= 0) & state.now[jnp.maximum(host, 0)])
         return state, notice, heard
+
+    def _skimmed(self, key: Key, state: Band, said: PyTree, host: Int[Array, "N W"]) -> PyTree:
+        """`said` with orders emptied; what has none is left alone."""
+        leaves, structure = jax.tree_util.tree_flatten_with_path(said)
+        # Known by the names of fields, as worths are, since faults know no mechanism: `place` beside `until`, `leader`.
+        names = [tuple(getattr(part, "name", "") for part in path) for path, _ in leaves]
+        orders = [name[-1:] == ("place",) and (*name[:-1], "until") in names for name in names]
+        if not any(orders):
+            return said
+        leader = next((leaf for name, (_, leaf) in zip(names, leaves, strict=True) if "leader" in name[-1:]), host)
+        theirs = (leader >= 0) & state.now[jnp.maximum(leader, 0)] & (leader != jnp.arange(len(leader))[:, None])
+        empty = theirs & (jax.random.uniform(jax.random.fold_in(key, SKIM), leader.shape) < self.skim)
+        return jax.tree_util.tree_unflatten(
+            structure,
+            [
+                jnp.where(like(empty, leaf), -1, leaf) if order else leaf
+                for order, (_, leaf) in zip(orders, leaves, strict=True)
+            ],
+        )
 
     def _forged(self, key: Key, state: Band, place: Array, notice: PyTree, heard: Array) -> PyTree:
         keys = [jax.random.fold_in(key, index) for index in range(2)]

@@ -1,4 +1,5 @@
-"""Central: all free agents report to one place, it solves the assignment and orders; with retry and a hot standby."""
+"""Central: all free agents report to one place, it solves the assignment and orders; with retry, a hot standby, and
+agents that act on their own where no answer comes."""
 
 from typing import NamedTuple
 
@@ -9,9 +10,11 @@ from jaxtyping import Array, Bool, Float, Int
 from quorate.core import BoardProtocol, Heap, News, Outlook, Posts, static, swept
 from quorate.core.fields import at_least
 from quorate.errors import Refusal
-from quorate.protocols import orders
+from quorate.protocols import desk, orders
+from quorate.protocols.alone import NEVER, Alone
+from quorate.protocols.desk import Hold
 from quorate.protocols.orders import Duty, Ledger, Order, Report
-from quorate.protocols.site import Mechanism, Site
+from quorate.protocols.site import ALONE_AFTER, Mechanism, Site
 
 CENTRE, STANDBY = 0, 1
 
@@ -27,33 +30,40 @@ class Office(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """What an agent keeps from tick to tick: its duty, whether it reports to the standby, and in how many of its last
-    reports' ticks it has heard nothing of the centre."""
+    """What an agent keeps from tick to tick: its duty, whether it reports to the standby, for how many ticks in which
+    it listened it has heard nothing of the centre, in how many ticks of reports in a row it had no answer, and whether
+    its way, or the task it serves, is one that it chose alone."""
 
     duty: Duty
     standby: Bool[Array, ""]
     silent: Int[Array, ""]
+    unanswered: Int[Array, ""]
+    alone: Bool[Array, ""]
 
 
 class Reporting(NamedTuple):
     """What an agent remembers during a tick: what it kept, what it writes and whether it does, whether it asks for a
-    task, is free, has had its answer, has heard of the centre, has heard that the standby is at work; the round."""
+    task, is free, is on its way alone, has had its answer, has heard of the centre, has heard that the standby is at
+    work; the round; the place for which it would head alone (-1: none), and the task there."""
 
     subject: Subject
     report: Report
     speaks: Bool[Array, ""]
     asks: Bool[Array, ""]
     free: Bool[Array, ""]
+    roams: Bool[Array, ""]
     answered: Bool[Array, ""]
     alive: Bool[Array, ""]
     taken_over: Bool[Array, ""]
     round: Int[Array, ""]
+    wish: Int[Array, ""]
+    task: Int[Array, ""]
 
 
 class Central(BoardProtocol):
     """Every agent that is free and has no order reports its best options to the centre, which gives tasks to those it
     has heard by an auction (`orders.hand_out`; within eps per order of their optimum where `bidding` rounds are
-    enough), and answers each. Without an order an agent stays where it is: nothing happens without the centre.
+    enough), and answers each. Who is answered that there is nothing for it stays where it is.
 
     Who is on its way says nothing, as the order's term covers the way: t + ceil(eta) + lease. Who serves says so with
     its next report, or at the end of that term if it still serves then.
@@ -61,22 +71,33 @@ class Central(BoardProtocol):
     Retry. Who gets no answer (its slip or the answer was lost, or there was no room) reports again in the next round;
     `rounds` is the number of tries. The centre repeats an order of the same tick.
 
-    Hot standby. Who has heard nothing of the centre in `lease` ticks in which it reported, or in one in which it read
-    that the standby is at work, turns to place 1, until it reads the centre's notice again. Only those read notices who
-    got no answer: nobody, as long as all mail arrives and there is room. The standby does not know the centre's orders:
-    after the turn, and while some agents hear only the one and some only the other, two may be sent to one task, and
-    one of the trips is wasted.
+    Alone. Who asks and has had no answer to its reports of the last `alone_after` ticks, this one included, heads where
+    `Alone` would, and keeps to that as `Alone` does, silent on its way; when the task is gone it asks again, and
+    chooses anew in the same tick if there is still no answer. It tells what it has begun as soon as it serves. The
+    centre does not know of its way and may give the same task to another: one of the trips is wasted. `NEVER`: who has
+    no answer stays. In fleets of 300 the default is ahead of that by 38 points with a tenth of the room, by 83 without
+    centre and standby, by 3 with half of the mail lost; calm, and with 0.3 of it lost, by 0.
+
+    Hot standby. Who has heard nothing of the centre in `lease` ticks in which it reported or was on its way alone, or
+    in one in which it read that the standby is at work, turns to place 1, until it reads the centre's notice again.
+    Only those read notices who got no answer: nobody, as long as all mail arrives and there is room. The standby does
+    not know the centre's orders: after the turn, and while some agents hear only the one and some only the other, two
+    may be sent to one task, and one of the trips is wasted.
 
     places    1: the centre, kept by agent 0; 2: and the standby, kept by agent 1
     capacity  C: the slips that can be answered in a round. Places collect by id from an offset drawn for each round, so
-              who finds no room has its chance in a later one, whatever the deadlines are
+              who finds no room has its chance in a later one. Nearest deadline first would take a rank among all
+              slips, a sort a round, and agents are not shown deadlines
     agents    N
     tasks     M, the task places
     options   the best ones that an agent reports
     bidding   most rounds of the auction, then claims
     lease     ticks beyond the way after which an order ends, and ticks of silence after which the standby is asked
     eps       bidding step, in units of worth
-    delay     ticks that mail takes each way, by which orders last longer and are repeated (see `Delayed`)
+    delay     ticks that mail takes each way, by which orders last longer and are repeated (see `Delayed`), and twice
+              that more until an agent acts alone
+    alone_after  ticks of reports without an answer after which an agent acts alone; NEVER: it does not
+    patience  as in `Alone`, for those who act alone
 
     Cost O(C options bidding + M) a round, most of it in the first; 2 messages for each report. Errors: Refusal for
     other numbers of places, and counts below 1.
@@ -98,31 +119,52 @@ class Central(BoardProtocol):
     delay: int = static(0)
     lease: Int[Array, ""] = swept(jnp.int32, 5)
     eps: Float[Array, ""] = swept(default=0.1)
+    alone_after: Int[Array, ""] = swept(jnp.int32, ALONE_AFTER)
+    patience: Int[Array, ""] = swept(jnp.int32, 8)
 
     def __check_init__(self):
         if self.places not in (1, 2):
             raise Refusal(f"places is {self.places}; there is a centre (1), or a centre and a standby (2)")
         for name in ("rounds", "capacity", "agents", "tasks", "options", "bidding"):
             at_least(1, **{name: getattr(self, name)})
-        at_least(0, lease=self.lease, delay=self.delay)
+        at_least(1, alone_after=self.alone_after)
+        at_least(0, lease=self.lease, delay=self.delay, patience=self.patience)
 
     def boot(self, key, me):
-        return Subject(orders.recruit(me), jnp.array(False), jnp.int32(0))
+        no, none = jnp.array(False), jnp.int32(0)
+        return Subject(orders.recruit(me), no, none, none, no)
 
     def propose(self, key, state: Subject, proposal: Outlook) -> Reporting:
         duty, no = orders.at_dawn(state.duty, proposal), jnp.array(False)
+        wish, task = self._wish(key, proposal)
+        free = proposal.free & (proposal.serving < 0)
+        alone = state.alone & (duty.hold.place >= 0)
+        leaves = alone & free & (wish != duty.hold.place)
+        duty = duty._replace(hold=_where(leaves, desk.nothing(duty.hold.me), duty.hold))
+        alone = alone & ~leaves
         asks = orders.asks(duty, proposal)
+        begins = alone & ~free & ~duty.told
         return Reporting(
-            subject=state._replace(duty=duty),
+            subject=state._replace(duty=duty, alone=alone),
             report=orders.report(duty, proposal, proposal.open, self.options),
-            speaks=asks | orders.must_tell(duty, proposal),
+            speaks=asks | orders.must_tell(duty, proposal) | begins,
             asks=asks,
-            free=proposal.free & (proposal.serving < 0),
+            free=free,
+            roams=alone & free,
             answered=no,
             alive=no,
             taken_over=no,
             round=jnp.int32(0),
+            wish=wish,
+            task=task,
         )
+
+    def _wish(self, key, outlook: Outlook) -> tuple[Int[Array, ""], Int[Array, ""]]:
+        """Where `Alone` would head, and the number of the task there."""
+        honest = Alone(patience=self.patience)
+        place, _ = honest.decide(honest.propose(key, (), outlook))
+        chosen = outlook.number[jnp.argmax(outlook.open & (outlook.place == place))]
+        return place, jnp.where(outlook.valid & (place == outlook.heading), outlook.task, chosen)
 
     def post(self, ballot: Reporting) -> Posts:
         place = jnp.where(ballot.subject.standby, STANDBY, CENTRE).astype(jnp.int32)
@@ -130,10 +172,11 @@ class Central(BoardProtocol):
         return Posts(place[None], live[None], body=jax.tree.map(lambda leaf: leaf[None], ballot.report))
 
     def watch(self, ballot: Reporting):
-        """The notices of the centre and of the standby, after a try without an answer; the centre's at once by who has
-        turned away from it. Without a standby nobody reads."""
-        waits = ballot.speaks & ~ballot.answered
-        late = waits & (ballot.round >= min(1, self.rounds - 1))
+        """The notices of the centre and of the standby, after a try without an answer; at once by who is on its way
+        alone, and the centre's at once by who has turned away from it. Without a standby nobody reads."""
+        roams = ballot.roams & ~ballot.alive
+        waits = ballot.speaks & ~ballot.answered | roams
+        late = waits & (ballot.round >= min(1, self.rounds - 1)) | roams
         standby = ballot.subject.standby
         reads = jnp.stack([late | (waits & standby), late & ~standby])
         return jnp.where(reads, jnp.arange(2, dtype=jnp.int32), -1)[: 2 if self.places > STANDBY else 0]
@@ -156,12 +199,18 @@ class Central(BoardProtocol):
 
     def decide(self, ballot: Reporting):
         subject = ballot.subject
-        silent = jnp.where(ballot.speaks, subject.silent + 1, subject.silent)
-        silent = jnp.where(ballot.alive, 0, silent)
-        turns = (silent >= self.lease) | (ballot.speaks & ballot.taken_over)
+        listens = ballot.speaks | ballot.roams
+        silent = jnp.where(ballot.alive, 0, subject.silent + listens)
+        turns = (silent >= self.lease) | (listens & ballot.taken_over)
         standby = (subject.standby | turns) & ~ballot.alive & (self.places > STANDBY)
-        place = jnp.where(ballot.free, subject.duty.hold.place, -1)
-        return place, Subject(subject.duty, standby, silent)
+        unanswered = jnp.where(ballot.answered, 0, subject.unanswered + ballot.speaks)
+        late = unanswered >= self.alone_after + 2 * self.delay
+        goes = ballot.asks & ~ballot.answered & late & (ballot.wish >= 0)
+        own = Hold(subject.duty.hold.me, ballot.wish, ballot.task, jnp.int32(orders.FOREVER))
+        hold = _where(goes, own, subject.duty.hold)
+        place = jnp.where(ballot.free, hold.place, -1)
+        duty = subject.duty._replace(hold=hold)
+        return place, Subject(duty, standby, silent, unanswered, subject.alone | goes)
 
     def settled(self, ballot: Reporting):
         return ballot.answered | ~ballot.speaks
@@ -190,6 +239,10 @@ class Central(BoardProtocol):
         return jnp.minimum(place, self.agents - 1).astype(jnp.int32)
 
 
+def _where(condition: Array, one: Hold, other: Hold) -> Hold:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), one, other)
+
+
 def make(site: Site) -> Central:
     """The centre of a site. Of the budget each try has an equal part, and each report needs two messages of it."""
     room = site.agents
@@ -209,10 +262,13 @@ def make(site: Site) -> Central:
         lease=site.lease,
         eps=site.eps,
         delay=site.delay,
+        alone_after=site.alone_after,
+        patience=site.patience,
     )
 
 
-CENTRAL = Mechanism(make, "report to a centre that orders; with retry and a hot standby")
+CENTRAL = Mechanism(make, "report to a centre that orders; with retry, a hot standby, alone where no answer comes")
 CENTRAL_NAIVE = Mechanism(
-    lambda site: make(site._replace(tries=1, standby=False)), "report to a centre that orders; one try, no standby"
+    lambda site: make(site._replace(tries=1, standby=False, alone_after=NEVER)),
+    "report to a centre that orders; one try, no standby, idle without an answer",
 )

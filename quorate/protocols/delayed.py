@@ -162,6 +162,9 @@ class Delayed(BoardProtocol):
     def host(self, place):
         return self.protocol.host(place)
 
+    def where(self, place):
+        return self.protocol.where(place)
+
 
 def _pass(ring: PyTree, slot: Int[Array, ""], now: PyTree) -> tuple[PyTree, PyTree]:
     """What is due, and the ring with `now` in its place."""

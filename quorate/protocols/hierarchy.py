@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
@@ -80,14 +81,16 @@ class Hierarchy(BoardProtocol):
     capacity   C: members that can be answered in a round; the others in a later one, as with `Central`
     most       places in the fullest cell
     region_of  the cell of each task place, [M]; local: its number within the cell, [M]
+    anchor     a task place in the middle of each cell, [G], which tells where the cell lies; None: nowhere
     options    the best ones that an agent reports
     bidding    most rounds of the auctions, then claims; the slowest cell decides how many are run
     lease      ticks of silence after which there is a new leader, and ticks beyond the way after which an order ends
     eps        bidding step, in units of worth
     delay      ticks that mail takes each way, by which orders last longer and are repeated (see `Delayed`)
 
-    A cell is nobody's in particular and cannot fail, but nothing happens there without its leader. What a leader hides
-    or favours is not modelled, only its silence.
+    A cell is nobody's in particular and cannot fail, but nothing happens there without its leader. A leader that is
+    silent, or withholds orders, is one of `Saboteurs`. Against the second there is no defence here: it gives its signs,
+    so it keeps its lease, and what it withholds counts as given for as long as that member asks again.
 
     Cost O(G C options bidding) a round, most of it in the first; about 2 messages for each report and one for each cell
     and tick. Errors: Refusal for tables that do not fit and counts below 1.
@@ -109,6 +112,9 @@ class Hierarchy(BoardProtocol):
     delay: int = static(0)
     region_of: Int[Array, " M"] = swept(jnp.int32)
     local: Int[Array, " M"] = swept(jnp.int32)
+    anchor: Int[Array, " G"] | None = eqx.field(
+        default=None, converter=lambda given: None if given is None else jnp.asarray(given, jnp.int32), kw_only=True
+    )
     lease: Int[Array, ""] = swept(jnp.int32, 5)
     eps: Float[Array, ""] = swept(default=0.1)
 
@@ -120,6 +126,9 @@ class Hierarchy(BoardProtocol):
             raise Refusal(
                 f"region_of has shape {self.region_of.shape} and local {self.local.shape}; one each for every place"
             )
+
+        if self.anchor is not None and self.anchor.shape[-1:] != (self.places,):
+            raise Refusal(f"anchor has shape {self.anchor.shape}; it names a place in each of {self.places} cells")
 
     def boot(self, key, me):
         return Member(orders.recruit(me), jnp.int32(-1))
@@ -201,6 +210,9 @@ class Hierarchy(BoardProtocol):
     def reply(self, place_state: Cell) -> Answer:
         return place_state.answers
 
+    def where(self, place):
+        return jnp.int32(-1) if self.anchor is None else self.anchor[place]
+
 
 def make(site: Site) -> Hierarchy:
     """Cells of the site's regions."""
@@ -211,6 +223,7 @@ def make(site: Site) -> Hierarchy:
         most=max(site.regions.most, 1),
         region_of=site.regions.of,
         local=site.regions.local,
+        anchor=site.regions.anchor,
         lease=site.lease,
         eps=site.eps,
         delay=site.delay,

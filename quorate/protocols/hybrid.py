@@ -262,6 +262,9 @@ class Hybrid(Auction):
     def host(self, place):
         return jnp.where(place >= self.tasks, self.centre, -1)
 
+    def where(self, place):
+        return jnp.where(place < self.tasks, place, self.anchor[jnp.maximum(place - self.tasks, 0)])
+
     def prices(self, places: Spot) -> Float[Array, " M"]:
         """As the auction's, 0 for regions."""
         return super().prices(places.lot)

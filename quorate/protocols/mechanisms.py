@@ -12,11 +12,12 @@ from quorate.protocols.auction import AUCTION
 from quorate.protocols.cbba import CBBA
 from quorate.protocols.central import CENTRAL, CENTRAL_NAIVE
 from quorate.protocols.claim import CLAIM_EVICTING, CLAIM_FINAL
+from quorate.protocols.clustered import Clustered
 from quorate.protocols.contract_net import CONTRACT_NET
 from quorate.protocols.hierarchy import HIERARCHY
 from quorate.protocols.hybrid import HYBRID
 from quorate.protocols.quorum import QUORUM
-from quorate.protocols.site import Mechanism
+from quorate.protocols.site import Mechanism, Site
 from quorate.protocols.stigmergy import STIGMERGY
 from quorate.protocols.strategies import PolicySilence, SelectiveBroadcast
 from quorate.protocols.team_claim import TEAM_CLAIM, TEAM_MARKS
@@ -40,10 +41,13 @@ MECHANISMS: dict[str, Mechanism] = {
 
 BEAT = 3  # ticks between signs of life under `silence`
 
-# name -> (the protocol, what one node proposes) -> the same protocol with less to say
-STRATEGIES: dict[str, Callable[[BoardProtocol, PyTree], BoardProtocol]] = {
-    "selective": lambda protocol, proposal: SelectiveBroadcast(protocol=protocol, proposal=proposal),
-    "silence": lambda protocol, proposal: PolicySilence(protocol=protocol, proposal=proposal, heartbeat=BEAT),
+# name -> (the protocol, what one node proposes, the site) -> the same protocol with less to say
+STRATEGIES: dict[str, Callable[[BoardProtocol, PyTree, Site], BoardProtocol]] = {
+    "selective": lambda protocol, proposal, site: SelectiveBroadcast(protocol=protocol, proposal=proposal),
+    "silence": lambda protocol, proposal, site: PolicySilence(protocol=protocol, proposal=proposal, heartbeat=BEAT),
+    "clustered": lambda protocol, proposal, site: Clustered(
+        protocol=protocol, proposal=proposal, region_of=site.regions.of, anchor=site.regions.anchor
+    ),
 }
 DESKS = ("claim", "claim_evicting", "contract_net", "auction")  # what they can stand around
 
@@ -59,7 +63,7 @@ def mechanism(name: str) -> Mechanism:
     return MECHANISMS[name.partition("+")[0]]
 
 
-def sparing(name: str, protocol: BoardProtocol, proposal: PyTree) -> BoardProtocol:
+def sparing(name: str, protocol: BoardProtocol, proposal: PyTree, site: Site) -> BoardProtocol:
     """The protocol of mechanism `name` with the strategy that its name asks for, if any."""
     strategy = name.partition("+")[2]
-    return STRATEGIES[strategy](protocol, proposal) if strategy else protocol
+    return STRATEGIES[strategy](protocol, proposal, site) if strategy else protocol

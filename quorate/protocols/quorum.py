@@ -145,6 +145,9 @@ class Quorum(BoardProtocol):
     def notice(self, place_state: Decree) -> Decree:
         return place_state
 
+    def where(self, place):
+        return jnp.int32(-1)
+
 
 def _hash(number: Array, plan: Array, salt: int) -> Array:
     """A word that two whole numbers and a salt decide: multiply and xorshift, the constants of C. Wellons (2018)."""

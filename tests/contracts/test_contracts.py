@@ -26,7 +26,7 @@ from quorate.faults import FAULTS
 from quorate.learners import LEARNERS, Uniform
 from quorate.monitors import MONITORS
 from quorate.protocols import PROTOCOLS
-from quorate.protocols.mechanisms import MECHANISMS
+from quorate.protocols.mechanisms import MECHANISMS, STRATEGIES, sparing
 from quorate.testing.tiny import Chorus, IdleFault, IdleMonitor, Lamps, Show
 from quorate.utilities import UTILITIES
 from quorate.worlds import WORLDS
@@ -46,7 +46,7 @@ def at_size(world):
 
 # Settings of a part that stands in the registry under another name too: make proof.
 VARIANTS = {"failing_frozen", "failing_random", "claim_evicting", "central_naive", "team_marks", "saboteurs_lie"}
-VARIANTS |= {f"saboteurs_{kind}" for kind in ("own_goal", "forge", "silent", "vandal", "hog")}
+VARIANTS |= {f"saboteurs_{kind}" for kind in ("own_goal", "forge", "silent", "vandal", "hog", "skim")}
 
 
 def marks(name):
@@ -421,6 +421,13 @@ def test_a_board_that_breaks_a_promise_is_told_so(board, breach):
 def test_mechanism(name):
     site, outlook = outlooks.site(agents=5, places=7), outlooks.random(seed=0, agents=5, places=7, options=4)
     testing.check_protocol(MECHANISMS[name].make(site), outlook)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_strategy(strategy):
+    site, outlook = outlooks.site(agents=5, places=7), outlooks.random(seed=0, agents=5, places=7, options=4)
+    one = jax.tree.map(lambda leaf: leaf[0], outlook)
+    testing.check_protocol(sparing(f"claim+{strategy}", MECHANISMS["claim"].make(site), one, site), outlook)
 
 
 class Sticky(Show):

@@ -11,6 +11,8 @@ import pytest
 from quorate.core import Board, Outlook, Posts
 from quorate.errors import Refusal
 from quorate.faults import KINDS, Chain, Loss, Saboteurs, saboteurs
+from quorate.protocols.hierarchy import Answer
+from quorate.protocols.orders import Order
 
 N, M, P, K = 6, 5, 3, 4
 ORDER = np.array([0, 9, 1, 8, 2, 7], np.float32)  # a half by this order: 1, 3 and 5
@@ -90,6 +92,14 @@ def every(**changes):
     return {**strengths, "silent": 0.3, "hosts": np.arange(M), **changes}
 
 
+def answers():
+    """Replies of cells, and of those that nobody leads (-1), to each of N P slips."""
+    random = np.random.default_rng(3)
+    orders = Order(*(jnp.asarray(random.integers(0, M, (N, P)), jnp.int32) for _ in Order._fields))
+    leader = jnp.asarray(random.integers(-1, N, (N, P)), jnp.int32)
+    return Answer(orders, leader.at[1, 0].set(1).at[2, 0].set(3), jnp.asarray(random.random((N, P)) < 0.5))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("changes", [every(share=0.0), every(at=100), {kind.name: 0.0 for kind in KINDS}])
 def test_what_is_off_changes_nothing(changes):
@@ -105,6 +115,8 @@ def test_what_is_off_changes_nothing(changes):
     same(given, out)
     state, *out = fault.on_notice(KEY, state, given.place, given.body, given.live, BOARD)
     same([given.body, given.live], out)
+    state, *out = fault.on_notice(KEY, state, given.place, answers(), given.live, BOARD)
+    same([answers(), given.live], out)
     same(seen, fault.on_observe(KEY, state, seen)[1])
 
 
@@ -333,6 +345,7 @@ def test_what_is_refused():
         ({"share": 1.5}, "share is 1.5; it must be from 0 to 1"),
         ({"forge": 2.0}, "forge is 2.0; it must be from 0 to 1"),
         ({"silent": np.nan}, "silent is nan; it must be from 0 to 1"),
+        ({"skim": 1.5}, "skim is 1.5; it must be from 0 to 1"),
         ({"lie": -1.0}, "lie is -1.0; it must be at least 0, and 0 switches it off"),
         ({"vandal": np.nan}, "vandal is nan; it must be at least 0, and 0 switches it off"),
         ({"order": None}, "first is True, and there is no order to go by"),

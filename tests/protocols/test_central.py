@@ -12,7 +12,9 @@ from quorate.core import Scenario, swept
 from quorate.errors import Refusal
 from quorate.faults import Chain, Crash, Loss
 from quorate.learners.deferring import Deferring
+from quorate.protocols.alone import NEVER, Alone
 from quorate.protocols.central import CENTRAL, CENTRAL_NAIVE, Central, make
+from quorate.protocols.orders import FOREVER
 from quorate.step import run, start
 from quorate.worlds import fleet
 from tests.outlooks import site
@@ -25,6 +27,10 @@ BUGS = (
     "an order that was not heard is obeyed",
     "nobody tries again",
     "no standby",
+    "an answer does not count",
+    "what is chosen alone is taken for an order",
+    "the own way is forgotten",
+    "the first silence is enough",
 )
 
 
@@ -48,9 +54,20 @@ class Buggy(Central):
     def host(self, place):
         return jnp.where(self.bug == 4, 0, super().host(place))
 
+    def decide(self, ballot):
+        hasty = ballot.subject._replace(unanswered=ballot.subject.unanswered + jnp.where(self.bug == 8, NEVER, 0))
+        place, new = super().decide(ballot._replace(subject=hasty))
+        count = jnp.where(self.bug == 8, 0, new.unanswered)
+        count = jnp.where(self.bug == 5, ballot.subject.unanswered + ballot.speaks, count)
+        hold = new.duty.hold
+        hold = hold._replace(place=jnp.where((self.bug == 7) & new.alone, -1, hold.place))
+        alone = new.alone & (self.bug != 6)
+        return place, new._replace(unanswered=count, alone=alone, duty=new.duty._replace(hold=hold))
+
 
 def central(agents, tasks, **more):
-    return Buggy(**dict(agents=agents, tasks=tasks, capacity=agents, options=tasks) | more)
+    """With room for all; unless told nobody acts alone."""
+    return Buggy(**dict(agents=agents, tasks=tasks, capacity=agents, options=tasks, alone_after=NEVER) | more)
 
 
 @eqx.filter_jit
@@ -135,9 +152,13 @@ def test_one_centre_never_sends_two_to_one_task():
 # ----------------------------------------------------------------------------------------------------- many ticks
 
 
-@eqx.filter_jit
-def days(protocol, view, here, loss):
+def days(protocol, view, here, loss=0.0):
     """Decisions [T, N] of agents who finish each task in the tick after it was ordered; `here` [T, N]; what is sent."""
+    return _days(protocol, view, jnp.asarray(here), jnp.float32(loss))
+
+
+@eqx.filter_jit
+def _days(protocol, view, here, loss):
     ticks, n = here.shape
     key, fault = jax.random.key(2), Loss(share=loss)
 
@@ -178,7 +199,7 @@ def test_a_standby_on_the_host_that_fell_is_none():
 
 def test_the_centre_is_believed_again_when_it_is_heard():
     assert worked(BACK)[-1] == worked(HERE)[-1]
-    decided, _ = days(central(8, 8), geography(5, 8), jnp.asarray(BACK), 0.0)
+    decided, _ = days(central(8, 8), geography(5, 8), BACK)
     assert not shared(np.asarray(decided)[24:]).any()
 
 
@@ -190,8 +211,11 @@ def test_tries_make_up_for_loss():
 
 
 def naive(here):
-    """One try, no standby, and room for two answers."""
-    return map(np.asarray, days(central(8, 8, rounds=1, places=1, capacity=2), geography(5, 8), jnp.asarray(here), 0.0))
+    """One try, no standby, room for two answers, and nobody acts alone."""
+    made = CENTRAL_NAIVE.make(site(8, 8, budget=4))
+    assert (made.rounds, made.places, made.capacity, int(made.alone_after)) == (1, 1, 2, NEVER)
+    bare = central(8, 8, rounds=1, places=1, capacity=2, alone_after=made.alone_after)
+    return map(np.asarray, days(bare, geography(5, 8), here))
 
 
 def test_without_standby_nothing_is_served_after_the_crash():
@@ -215,11 +239,131 @@ def test_the_budget_is_dealt_out_to_the_tries():
         make(site(20, 10, budget=5, tries=3))
     with pytest.raises(Refusal, match="places is 3"):
         central(3, 2, places=3)
+    with pytest.raises(Refusal, match="alone_after"):
+        central(3, 2, alone_after=0)
+    assert int(make(site(20, 10, alone_after=7)).alone_after) == 7
 
 
 def test_one_agent_alone_orders_itself():
     for place, goes in ((0, 0), (-1, -1)):
         assert int(talk(CENTRAL.make(site(1, 1)), outlook([[1.0]], place=[[place]])).decision[0]) == goes
+
+
+# ---------------------------------------------------------------------------------------------------------- alone
+
+WAY, WORK, TICKS = 3, 2, 60
+
+
+class Walker:
+    """One agent with a place of its own, where a task follows the other: the way, the work, and what it has heard."""
+
+    def __init__(self, after):
+        self.after, self.number, self.left, self.work = after, 0, 0, 0
+        self.trip, self.task, self.silent, self.told, self.begun = None, -1, 0, True, -1
+
+    def dawn(self, gone):
+        """What it is shown: heading (-1 or 0), the task, ways left, whether that is there still, serving, served."""
+        served = self.work == 1
+        if self.work:
+            self.work -= 1
+        elif self.trip:
+            self.left -= 1
+            if self.task == self.number and self.left == 0:
+                self.work, self.told, self.begun = WORK, False, self.number
+        if served:
+            self.trip, self.number = None, self.number + 1
+        self.number += gone and not self.work
+        heads = self.trip is not None and not self.work
+        shown = (0 if heads else -1, self.task, self.left, heads and self.task == self.number)
+        return (*shown, 0 if self.work else -1, 0 if served else -1)
+
+    def tick(self, answered):
+        """Where it heads, and whether that is its own way."""
+        if self.trip and not self.work and self.task != self.number:
+            self.trip = None
+        asks = self.trip is None
+        if asks or (self.trip == "alone" and self.work and not self.told):
+            self.silent = 0 if answered else self.silent + 1
+            self.told |= answered
+            if asks and (answered or self.silent >= self.after):
+                self.trip, self.task, self.left = "order" if answered else "alone", self.number, WAY
+        return 0 if self.trip and not self.work else -1, self.trip == "alone"
+
+
+def walks(bug=0, after=3, n=8):
+    """In how many ticks of agents what the mechanism and what the walkers do differ; how many trips were their own."""
+    draw = np.random.default_rng(8)
+    slips, replies = draw.random((2, TICKS, 2, n)) < 0.45
+    gone = draw.random((TICKS, n)) < 0.05
+    protocol = central(n, n, rounds=2, places=1, options=1, alone_after=after, bug=bug)
+    me, walkers = np.arange(n), [Walker(after) for _ in range(n)]
+    lasting, wrong, own = comms.boot(jax.random.key(0), protocol, n), 0, 0
+    view = outlook(np.ones((n, 1)), me[:, None])
+    for t in range(TICKS):
+        heading, task, left, valid, serving, served = np.transpose(
+            [walker.dawn(lost) for walker, lost in zip(walkers, gone[t], strict=True)]
+        )
+        view = view._replace(
+            number=jnp.array([[walker.number] for walker in walkers]),
+            eta=jnp.full((n, 1), float(WAY)),
+            open=jnp.asarray(serving[:, None] < 0),
+            free=jnp.asarray(serving < 0),
+            heading=jnp.where(heading < 0, -1, me),
+            task=jnp.asarray(task),
+            left=jnp.asarray(left, jnp.float32),
+            valid=jnp.asarray(valid > 0),
+            serving=jnp.where(serving < 0, -1, me),
+            served=jnp.where(served < 0, -1, me),
+            t=jnp.full(n, t),
+        )
+        decided, lasting = one_tick(protocol, lasting, view, slips[t], replies[t], jnp.int32(t))
+        answered = (slips[t] & replies[t]).any(0)
+        place, alone = np.transpose([walker.tick(came) for walker, came in zip(walkers, answered, strict=True)])
+        closed = np.asarray(lasting.places.ledger.until[0] == FOREVER)
+        wrong += np.sum(np.asarray(decided) != np.where(place < 0, -1, me))
+        wrong += np.sum(np.asarray(lasting.nodes.alone) != (alone > 0))
+        begun = np.array([one.trip == "alone" and one.work > 0 and one.told for one in walkers])
+        wrong += np.sum(begun & ~closed)
+        own += np.sum((alone > 0) & (place >= 0) & (heading < 0))
+    return int(wrong), int(own)
+
+
+@eqx.filter_jit
+def one_tick(protocol, lasting, view, slips, replies, t):
+    key = jax.random.key(0)
+    n = view.t.shape[0]
+    talked = comms.converse(key, key, protocol, lasting, view, None, Pattern(slips, replies), (), None, n, t)
+    return talked.decision, talked.lasting
+
+
+def test_who_gets_no_answer_acts_alone_as_the_walker_does():
+    for after in (1, 3):
+        wrong, own = walks(after=after)
+        assert wrong == 0 and own > 10
+    assert walks(after=NEVER) == (0, 0)
+
+
+@pytest.mark.parametrize("bug", BUGS[5:])
+def test_the_walker_finds_that(bug):
+    assert walks(BUGS.index(bug))[0] > 0
+
+
+def test_alone_they_choose_as_alone_does():
+    """Seven of eight have the same best place, the eighth sees nothing; "nothing for you" is an answer."""
+    worth = np.zeros((8, 8))
+    worth[:7, :3], worth[:7, 1] = 0.5, 0.9
+    lost, calm = (
+        days(central(8, 8, alone_after=after), outlook(worth), HERE, loss)[0] for after, loss in ((2, 1.0), (1, 0.0))
+    )
+    assert np.asarray(lost).tolist() == [[-1] * 8] + [[1] * 7 + [-1]] * 29
+    assert not shared(calm).any() and np.all(np.sum(np.asarray(calm) >= 0, axis=1) == 3)
+
+
+def test_alone_they_still_turn_to_the_standby():
+    """Who is on its way alone listens: five silent ticks after the centre's fall all are the standby's."""
+    walking = np.asarray(days(central(8, 8, alone_after=1), geography(5, 8), DEAD)[0])
+    assert (walking[10:15] >= 0).any(1).all() and shared(walking[10:15]).any()
+    assert not shared(walking[15:]).any()
 
 
 # -------------------------------------------------------------------------------------------------------- a fleet
@@ -234,9 +378,9 @@ def test_a_fleet_lives_on_after_its_centre():
     world = fleet.rolling(num_agents=150, options=16)
     order = np.arange(150.0)[::-1].copy()
     order[1] = -1  # the standby's host stays
-    protocol = Central(agents=150, tasks=world.num_actions, capacity=150)
 
-    def share(loss, fallen, since, to):
+    def share(loss, fallen, since, to, **more):
+        protocol = Central(agents=150, tasks=world.num_actions, capacity=150, **more)
         fault = Chain(faults=(Loss(share=loss), Crash(share=fallen, at=20, order=order, first=True)))
         scenario = Scenario(world=world, learner=Deferring(), commit=protocol, fault=fault)
         served, offered = (
@@ -246,5 +390,23 @@ def test_a_fleet_lives_on_after_its_centre():
 
     calm, lossy = share(0.0, 0.0, 12, 44), share(0.3, 0.0, 12, 44)
     assert calm > 0.86 and abs(calm - lossy) < 0.03
-    assert share(0.0, 0.2, 21, 25) < 0.4
+    assert share(0.0, 0.2, 21, 25, alone_after=NEVER) < 0.4 < 0.7 < share(0.0, 0.2, 21, 25)
     assert share(0.0, 0.2, 31, 44) > 0.8
+
+
+def test_a_centre_without_room_serves_as_much_as_agents_alone():
+    """150 agents and room for four answers a round."""
+    world = fleet.rolling(num_agents=150, options=16)
+
+    def share(protocol):
+        scenario = Scenario(world=world, learner=Deferring(), commit=protocol)
+        served, offered = (
+            np.asarray(leaf)[:, 0] for leaf in run(start(jax.random.key(1), scenario), scenario, 45, worth_served)[1]
+        )
+        return (served[44] - served[12]) / (offered[44] - offered[12])
+
+    alone, (often, never) = (
+        share(Alone()),
+        (share(Central(agents=150, tasks=world.num_actions, capacity=4, alone_after=n)) for n in (1, NEVER)),
+    )
+    assert often > alone - 0.02 and often > never + 0.2

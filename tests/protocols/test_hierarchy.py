@@ -178,6 +178,44 @@ def test_a_leader_that_falls_costs_its_cell_the_lease():
     assert np.all(leaders[:8, 0] == 1) and np.all(leaders[8:, 0] == 2)
 
 
+@eqx.filter_jit
+def under(fault, view):
+    """Decisions [T, N], leaders and ledgers [T, G, ...] and what is sent, in 16 ticks with the same three tasks a
+    cell."""
+    key, protocol = jax.random.key(2), cells()
+
+    def tick(carry, t):
+        lasting, state = carry
+        own = jax.random.fold_in(key, t)
+        state = fault.update(own, state, t)
+        talked = comms.converse(
+            own, own, protocol, lasting, view._replace(t=jnp.full(N, t)), None, fault, state, None, N, t
+        )
+        places = talked.lasting.places
+        return (talked.lasting, talked.fault), (talked.decision, places.leader, places.ledger, talked.traffic.sent)
+
+    start = comms.boot(key, protocol, N), fault.reset(key, N)
+    return jax.lax.scan(tick, start, jnp.arange(16))[1]
+
+
+def test_a_leader_that_skims_costs_its_cell_everything_and_its_lease_does_not_end():
+    """It alone goes, its book, its signs and the mail are those of a calm day, so nobody notices; from one that is
+    silent its cell is free after the lease."""
+    health = np.array([0.1, 0.5, 0.2, 0.3, 0.1, 0.2, 0.3, 0.4])
+    view, leaders = crowd(STRONG, health), [1, 7]
+    band = dict(share=1 / N, order=health, first=True, at=2)  # the leader of cell 0
+    calm = under(Saboteurs(**band), view)
+    skim, silent = (under(Saboteurs(**band, **{kind: 1.0}), view) for kind in ("skim", "silent"))
+    assert np.all(in_cell(calm[0]) == 3) and np.all(np.asarray(calm[1]) == leaders)
+    mine = np.isin(np.arange(N), [0, 2, 3])[None] & (np.arange(16) >= 2)[:, None]
+    np.testing.assert_array_equal(np.where(mine, -1, calm[0]), skim[0])
+    jax.tree.map(np.testing.assert_array_equal, calm[1:], skim[1:])
+    assert np.all(np.isin(np.asarray(skim[2].owner)[:, 0], np.arange(4))), "what is withheld counts as given"
+    served = in_cell(silent[0])[:, 0]
+    assert served[:7].tolist() == [3] * 2 + [0] * 5 and served[7:].min() >= 2, "the silent one's own order runs out"
+    assert in_cell(skim[0])[:, 0].tolist() == [3] * 2 + [1] * 14
+
+
 def test_a_leader_lost_at_the_first_try_is_awaited_at_the_second():
     slips = ALL.copy()
     slips[1:, 0, 1] = False
@@ -226,6 +264,8 @@ def test_each_cell_is_within_eps_of_its_own_optimum_and_none_beyond_its_border()
 def test_tables_have_to_fit():
     with pytest.raises(Refusal, match=r"region_of has shape \(6,\) and local \(2,\)"):
         cells(local=[0, 1])
+    with pytest.raises(Refusal, match=r"anchor has shape \(3,\); it names a place in each of 2 cells"):
+        cells(anchor=[0, 1, 2])
     made = HIERARCHY.make(site(30, 12, regions=3, members=9, tries=2))
     assert (made.places, made.capacity, made.rounds, made.most) == (3, 9, 2, 4)
 
@@ -238,7 +278,7 @@ def worth_served(step):
 
 
 @pytest.mark.slow
-def test_leaders_who_fall_or_fall_silent_cost_a_fleet_the_lease():
+def test_leaders_who_fall_or_fall_silent_cost_a_fleet_the_lease_and_those_who_skim_all_the_rest():
     """150 agents in 6 cells; the twelve healthiest, the leaders among them, go at tick 20."""
     world = fleet.rolling(num_agents=150, options=16)
     of = np.asarray(world.space.region_of_place())
@@ -248,10 +288,14 @@ def test_leaders_who_fall_or_fall_silent_cost_a_fleet_the_lease():
     )  # fmt: skip
     order = np.asarray(world.health)
 
-    def share(loss, fallen, silent, since, to):
+    def share(loss, fallen, silent, since, to, skim=0.0):
         chosen = dict(at=20, order=order, first=True)
         fault = Chain(
-            faults=(Saboteurs(share=0.08, silent=silent, **chosen), Crash(share=fallen, **chosen), Loss(share=loss))
+            faults=(
+                Saboteurs(share=0.08, silent=silent, skim=skim, **chosen),
+                Crash(share=fallen, **chosen),
+                Loss(share=loss),
+            )
         )
         scenario = Scenario(world=world, learner=Deferring(), commit=protocol, fault=fault)
         served, offered = (
@@ -264,5 +308,7 @@ def test_leaders_who_fall_or_fall_silent_cost_a_fleet_the_lease():
     assert share(0.0, 0.08, 0.0, 21, 25) < 0.6 * at_once
     assert share(0.0, 0.0, 1.0, 21, 25) < 0.6 * at_once
     assert share(0.0, 0.08, 0.0, 31, 44) > 0.7
+    skimmed = share(0.0, 0.0, 0.0, 31, 44, skim=1.0)
+    assert skimmed < share(0.0, 0.0, 1.0, 31, 44) - 0.2, "the lease ends for those who are silent, never for skimmers"
     often = share(0.0, 0.0, 0.8, 31, 44)
     assert often < share(0.0, 0.0, 1.0, 31, 44), "a leader who speaks now and then keeps its lease and costs more"

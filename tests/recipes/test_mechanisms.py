@@ -182,7 +182,7 @@ def tables():
         ("hierarchy", 1, 0.93),
         ("central", 1, 0.3),
         ("central_naive", 1, 0.0),
-        ("central", 2, 0.0),
+        ("central", 2, 0.86),
         ("hierarchy", 2, 0.92),
     ):
         draws += lines("hosts", name, setting, served)
@@ -208,6 +208,7 @@ def tables():
     for times, served in ((1, 0.98), (10, 0.86)):
         where = "uniform" if times == 1 else "10 times"
         draws += lines("budget", "central", times, served, where=where, agents=300 * times)
+    draws += lines("waiting", "central", 10, 0.5, where="10 times", agents=3000)
     draws += lines("budget", "auction", 10, 0.98, where="10 times") + lines(
         "budget", "alone", 10, 0.86, where="10 times"
     )

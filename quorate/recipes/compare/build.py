@@ -146,9 +146,9 @@ class Trouble(NamedTuple):
 def fault(trouble: Trouble, place: fleet.Fleet, protocol: Protocol, instance: Instance, budget: int | None) -> Fault:
     """The troubles as one fault. Of everything that could be off the numbers are 0, so nothing compiles anew."""
     strength = {kind.name: kind.strength if kind.name == trouble.kind else 0.0 for kind in KINDS}
-    hosts = _hosts(protocol)
+    hosts, where = _board(protocol)
     order = leaders_first(place.health, [host for host in dict.fromkeys(hosts.tolist()) if host >= 0])
-    agents, places = sides(place, hosts)
+    agents, places = sides(place, hosts, where)
     parts: list[Fault] = [
         Saboteurs(share=trouble.saboteurs, hosts=hosts if len(hosts) else None, **strength),
         Crash(share=trouble.crash, at=trouble.crash_at, back=trouble.crash_back, order=order, first=trouble.leaders),
@@ -162,23 +162,28 @@ def fault(trouble: Trouble, place: fleet.Fleet, protocol: Protocol, instance: In
     return Chain(faults=(*parts, Loss(share=trouble.loss)))
 
 
-def _hosts(protocol: Protocol) -> np.ndarray:
-    """Who keeps each place of a mechanism's board; empty where it has none."""
+def _board(protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
+    """Who keeps each place of a mechanism's board, and at which task place it lies (-1: nobody, nowhere); empty where
+    it has no board."""
     count = getattr(protocol, "places", 0)
-    return np.asarray(jax.vmap(protocol.host)(jnp.arange(count)), np.int32) if count else np.zeros(0, np.int32)
+    if not count:
+        return np.zeros(0, np.int32), np.zeros(0, np.int32)
+    index = jnp.arange(count)
+    return tuple(np.asarray(jax.vmap(told)(index), np.int32) for told in (protocol.host, protocol.where))
 
 
-def sides(place: fleet.Fleet, hosts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def sides(place: fleet.Fleet, hosts: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The halves of a cut: the half of the agents that begin farthest east, among equals those of higher numbers, and
-    the rest. A place that an agent keeps is on its side, a task's desk east where the task lies beyond the median home;
-    places of nobody that are not tasks are in the west. A single agent is not cut from anything."""
+    the rest. A place of the board that an agent keeps is on its side; any other is east where it lies (`where`, a task
+    place) beyond the median home, and in the west if that is no task's. A single agent is not cut from anything."""
     home = np.asarray(place.space.position(place.home))[0]
     east = np.zeros(len(home), bool)
     east[np.argsort(home, kind="stable")[-(-len(home) // 2) :]] = True
     side = np.zeros(max(len(hosts), 1), bool)
-    position = np.asarray(place.space.place_position())[0][: len(hosts)]
-    side[: len(position)] = (position > np.median(home)) & (len(home) > 1)
-    side[: len(hosts)] = np.where(hosts >= 0, east[np.maximum(hosts, 0)], side[: len(hosts)])
+    beyond = (np.asarray(place.space.place_position())[0] > np.median(home)) & (len(home) > 1)
+    kept = np.flatnonzero(hosts >= 0)
+    lies = np.flatnonzero((hosts < 0) & (where >= 0) & (where < len(beyond)))
+    side[kept], side[lies] = east[hosts[kept]], beyond[where[lies]]
     return east, side
 
 
@@ -204,7 +209,7 @@ def mechanism(name: str, place: fleet.Fleet, known: Site, delay: int) -> Protoco
         return protocol
     view = jax.eval_shape(lambda key: place.observe(key, place.reset(key)), jax.random.key(0))
     one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), view)
-    protocol = sparing(name, protocol, one)
+    protocol = sparing(name, protocol, one, known)
     return Delayed(protocol=protocol, ticks=delay, proposal=one) if delay else protocol
 
 

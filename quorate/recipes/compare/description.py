@@ -36,7 +36,7 @@ SPACES = ("plane", "graph")
 SOURCES = ("arrivals", "csv", "flights", "demands")
 MECHANISMS = (*NAMES, YARDSTICKS[0])
 STRIKES = ("leaders_crash", "split_election")  # attacks from outside: nobody of the fleet takes part
-KINDS = ("lie", "own_goal", "hog", "forge", "silent", "flood", "vandal", *STRIKES)
+KINDS = ("lie", "own_goal", "hog", "forge", "silent", "flood", "vandal", "skim", *STRIKES)
 
 _SHARE = Number(0, 1)
 _TICK = Number(0, whole=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from quorate.experiments.claims import Claim, Measured, Word, side
-from quorate.protocols.mechanisms import BEAT, STRATEGIES
+from quorate.protocols.mechanisms import BEAT
 from quorate.recipes import pick
 from quorate.recipes.compare.build import REGION
 from quorate.recipes.mechanisms.reading import Ends, Tables, column, ends, of, shares, told, turned_round, worst_of
@@ -22,6 +22,8 @@ STOPPED = 0.5  # our line: half of what is offered behind the auction, which goe
 EFFICIENT = 0.95  # our line, of the optimum
 FIFTH = 0.2  # our line for misalignment that is rarer than not
 FEW = 4  # rounds, the usual in a tick
+
+QUIET = ("selective", "silence")  # strategies that withhold what is no news
 
 ON_RECORD: dict[str, tuple[Word, float | None]] = {
     "hybrid_is_the_middle": ("in part", 0.004074),
@@ -70,9 +72,12 @@ def _hot(tables: Tables, mechanism: str) -> np.ndarray:
 def talk_must_be_strategic(tables: Tables) -> Measured:
     """Two sentences: saying less costs nothing, and saying more does harm."""
     usual, mail = of(tables, "auction"), column(tables, "messages", "auction").mean()
-    costs = {how: ends(of(tables, f"auction+{how}", "saying", None) - usual) for how in STRATEGIES}
-    bills = {how: column(tables, "messages", f"auction+{how}", "saying", None).mean() / mail for how in STRATEGIES}
-    best = min(bills, key=lambda how: bills[how])
+    named = {how: f"auction+{how}" for how in (*QUIET, "clustered")}
+    costs = {how: ends(of(tables, name, "saying", None) - usual) for how, name in named.items()}
+    bills = {how: column(tables, "messages", name, "saying", None).mean() / mail for how, name in named.items()}
+    reads = column(tables, "reads", named["clustered"], "saying", None).mean()
+    reads /= column(tables, "reads", "auction").mean()
+    best = min(QUIET, key=lambda how: bills[how])
     more, less = (ends(of(tables, "auction", "rounds", count) - usual) for count in (8, 2))
     talk = {count: column(tables, "messages", "auction", "rounds", count).mean() / mail for count in (8, 2)}
     net = column(tables, "messages", "contract_net").mean() / mail
@@ -89,7 +94,9 @@ def talk_must_be_strategic(tables: Tables) -> Measured:
     note += (
         "say the same again, and no decision changes; that more talk breeds instability is not seen: it would need a "
     )
-    note += "channel that can be full"
+    note += f"channel that can be full. Clusters of {integer(REGION)} that talk among themselves and send one delegate "
+    note += f"a round across a border: {costs['clustered'].points} points for {number(bills['clustered'])} of the "
+    note += f"messages and {number(reads)} of the notices read"
     return told(word, costs[best], text, note)
 
 
@@ -134,10 +141,11 @@ def centre_is_a_single_point_of_failure(tables: Tables) -> Measured:
     cells = ends(market - of(tables, "hierarchy", "hosts", 1))
     word = worst_of([gap.word(STOPPED), kept.word(STOPPED)])
     text = f"after the one agent that is the centre fails, {bare.points} per cent of the value offered is served "
-    text += f"without a standby, {spare.points} with one"
+    text += f"without a standby by agents that wait for orders, {spare.points} with one by agents that need not"
     note = f"behind the auction, which loses an agent too, by {gap.points} and {kept.points} points. Where centre and "
-    note += f"standby fail together {both.points} is served: a spare helps against what strikes one. So it needs "
-    note += f"a centre without a spare; a hierarchy one of whose leaders fails is {cells.points} behind"
+    note += f"standby fail together {both.points} is served, as who gets no answer acts alone: a spare helps against "
+    note += "what strikes one. So it needs a centre without a spare and agents that wait for its orders; "
+    note += f"a hierarchy one of whose leaders fails is {cells.points} behind"
     return told(word, gap, text, note)
 
 
@@ -148,6 +156,7 @@ def centre_is_a_bottleneck(tables: Tables) -> Measured:
     large = sizes[-1]
     gap = ends(of(tables, "auction", "budget", large) - of(tables, "central", "budget", large))
     floor = ends(of(tables, "central", "budget", large) - of(tables, "alone", "budget", large))
+    waiting = ends(of(tables, "central", "waiting", large))
     small = ends(of(tables, "auction") - of(tables, "central", "budget", sizes[0]))
     text = "with one budget of messages the centre serves " + ", ".join(
         f"{served[size].points} per cent with {integer(agents[size])} agents" for size in sizes
@@ -156,12 +165,11 @@ def centre_is_a_bottleneck(tables: Tables) -> Measured:
     free = ends(of(tables, "central", setting=0.3) - of(tables, "auction", setting=0.3))
     note = f"behind the auction by {small.points} points in the smallest fleet and {gap.points} in the largest, "
     note += (
-        f"where agents write and hear {number(each)} messages a tick, most of them in vain; ahead of agents alone by "
+        f"where agents write and hear {number(each)} messages a tick, most of them in vain. Who gets no answer acts "
     )
-    note += (
-        f"{floor.points} there, since who has no order stays. Without a budget and with three tenths of the mail lost "
-    )
-    note += f"it is {free.points} ahead of the auction: it is the budget that ends a centre"
+    note += f"alone, so it is {floor.points} ahead of agents alone there; if they waited for orders, {waiting.points} "
+    note += f"per cent would be served. Without a budget and with three tenths of the mail lost it is {free.points} "
+    note += "ahead of the auction: it is the budget that ends a centre"
     return told(gap.word(TIE), gap, text, note)
 
 
@@ -305,14 +313,12 @@ def redundancy_pays(tables: Tables) -> Measured:
     calm = ends(of(tables, "central") - of(tables, "central_naive"))
     bill = column(tables, "messages", "central", setting=0.5) / column(tables, "messages", "central_naive", setting=0.5)
     both = ends(of(tables, "central", "hosts", 2))
-    text = (
-        f"three tries and a standby bring the centre {lossy.points} points with half of the mail lost, {dead.points} "
-    )
-    text += "after its host fails"
+    text = f"three tries, a standby and agents that act alone where no answer comes bring the centre {lossy.points} "
+    text += f"points with half of the mail lost, {dead.points} after its host fails"
     note = (
         f"calm {calm.points}; the bill is {number(bill.mean())} of that of one try, at loss 0.5. Where one cause takes "
     )
-    note += f"both hosts {both.points} per cent is served: copies that fail together are one"
+    note += f"both hosts agents act alone and serve {both.points} per cent: copies that fail together are one"
     return told(worst_of([lossy.word(), dead.word()]), lossy, text, note)
 
 

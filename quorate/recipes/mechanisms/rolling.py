@@ -11,6 +11,7 @@ import numpy as np
 from quorate.experiments.outcome import Rows
 from quorate.experiments.study import Study
 from quorate.measure.paired import mean_interval
+from quorate.protocols.alone import NEVER
 from quorate.protocols.mechanisms import STRATEGIES
 from quorate.recipes.compare.build import Trouble, the_site
 from quorate.recipes.compare.description import Description, read_text
@@ -116,6 +117,8 @@ def cases(num_agents: int, ticks: int, budget: int, sizes: tuple[int, ...]) -> l
         where = "uniform" if times == 1 else f"{times} times"
         found.append(Case("budget", "central", times, settings={"budget": budget}, where=where))
         if times == max(sizes):
+            waits = {"budget": budget, "alone_after": NEVER}
+            found.append(Case("waiting", "central", times, settings=waits, where=where))
             found += [Case("budget", name, times, where=where) for name in ("alone", "auction") if times > 1]
     return found
 

@@ -77,6 +77,8 @@ def test_a_silent_leader_is_the_one_who_leads(stage, description):
     """The centre of `hybrid` is an agent: one silent agent is that one, one hog is anybody."""
     under = scene(stage, "hybrid", description)
     one = under(Trouble(saboteurs=0.05, kind="silent")).fault.faults[0]
+    skimmer = under(Trouble(saboteurs=0.05, kind="skim")).fault.faults[0]
+    assert (float(skimmer.skim), bool(skimmer.first)) == (1.0, True)
     (host,) = {int(host) for host in one.hosts if host >= 0}
     found = set()
     for seed in range(12):
@@ -88,7 +90,7 @@ def test_a_silent_leader_is_the_one_who_leads(stage, description):
 
 def test_an_attack_is_put_into_the_fault_and_nothing_else_changes(stage, description):
     under = scene(stage, "claim", description)
-    attack = Attack((0.0, 0.5, 0.0, 0.25, 0.0, 7.0, 0.0), at=11, first=True)
+    attack = Attack((0.0, 0.5, 0.0, 0.25, 0.0, 7.0, 0.0, 0.5), at=11, first=True)
     plain, other = under(Trouble(saboteurs=0.3)), under(Trouble(saboteurs=0.3), attack)
     band, *rest = other.fault.faults
     assert tuple(float(getattr(band, kind.name)) for kind in KINDS) == attack.strengths

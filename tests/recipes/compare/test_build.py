@@ -10,6 +10,8 @@ import pytest
 
 from quorate.errors import Refusal
 from quorate.experiments.study import Study
+from quorate.faults import Partition
+from quorate.protocols.hierarchy import Hierarchy
 from quorate.recipes.compare import build, conditions, horizon
 from quorate.recipes.compare.build import Trouble
 from quorate.recipes.compare.description import read, read_text
@@ -101,21 +103,69 @@ def test_conditions_change_what_they_name_and_nothing_else():
 
 
 def test_halves_are_cut_by_where_agents_begin(stage):
-    agents, places = build.sides(stage.world, np.full(stage.world.num_actions + 2, -1))
+    count = stage.world.num_actions
+    agents, places = build.sides(stage.world, np.full(count + 2, -1), np.append(np.arange(count), [-1, -1]))
     position, home = np.asarray(stage.world.space.place_position())[0], np.asarray(stage.world.home)[0]
     assert agents.sum() == 5 and home[agents].min() > home[~agents].max()
     np.testing.assert_array_equal(places[:-2], position > np.median(home))
     assert not places[-2:].any()
     hosts = np.array([-1, int(np.argmax(agents))])
-    assert build.sides(stage.world, hosts)[1][1]
+    assert build.sides(stage.world, hosts, np.arange(2))[1][1]
+    wild = np.arange(2) + count  # where a host stands, it does not matter where the place lies
+    assert not build.sides(stage.world, np.array([int(np.argmin(agents))] * 2), wild)[1].any()
+
+
+def test_cells_are_cut_where_their_middles_lie():
+    """That is not where the tasks of the same numbers lie; desks, and what agents keep, are where they were."""
+    text = TEXT.replace("count = 10", "count = 150").replace("rate = 3.0", "rate = 30.0").replace("[4, 3]", "[12, 9]")
+    made = ground(read_text(text), 0)
+    world, known = made.world, made.site
+    agents = build.sides(world, *np.zeros((2, 0), np.int32))[0]
+    task = np.asarray(world.space.place_position())[0] > np.median(np.asarray(world.home)[0])
+    cell = task[known.regions.anchor]
+    assert 1 < cell.sum() < len(cell) - 1 and np.any(cell != task[: len(cell)])
+
+    def cut(name, delay=0, **changes):
+        protocol = build.mechanism(name, world, known, delay)
+        protocol = eqx.tree_at(lambda one: [getattr(one, key) for key in changes], protocol, [*changes.values()])
+        (found,) = [
+            one
+            for one in build.fault(Trouble(cut_at=3, cut=9), world, protocol, made.instance, None).faults
+            if isinstance(one, Partition)
+        ]
+        np.testing.assert_array_equal(found.agents, agents)
+        return np.asarray(found.places)
+
+    for delay in (0, 1):
+        np.testing.assert_array_equal(cut("hierarchy", delay), cell)
+    for name in ("auction", "claim", "auction+silence", "stigmergy", "team_claim"):
+        np.testing.assert_array_equal(cut(name), task)
+    np.testing.assert_array_equal(cut("auction+clustered"), [*task, *cell])
+    np.testing.assert_array_equal(cut("hybrid"), [*task, *[agents[0]] * len(cell)])
+    np.testing.assert_array_equal(cut("hybrid", centre=jnp.int32(-1)), [*task, *cell])
+    np.testing.assert_array_equal(cut("central"), agents[:1])
+    assert cut("quorum").tolist() == [False]
+
+
+def test_as_many_cells_as_tasks_are_cells(stage):
+    """Nothing is told from how many places a board has."""
+    count = stage.world.num_actions
+    anchor = np.arange(count)[::-1]
+    protocol = Hierarchy(
+        places=count, capacity=2, most=1, region_of=anchor, local=np.zeros(count, np.int32), anchor=anchor
+    )
+    found = build.fault(Trouble(cut_at=3, cut=9), stage.world, protocol, stage.instance, None).faults[-2].places
+    east = np.asarray(stage.world.space.place_position())[0] > np.median(np.asarray(stage.world.home)[0])
+    np.testing.assert_array_equal(found, east[::-1])
+    assert np.any(east != east[::-1])
 
 
 def test_halves_are_halves_where_all_begin_at_one_point_and_one_agent_is_not_cut():
     text = TEXT.replace("sight = 2.0", "sight = 2.0\nat = [1, 1]")
     world = ground(read_text(text), 0).world
-    assert build.sides(world, np.zeros(0, np.int32))[0].tolist() == [False] * 5 + [True] * 5
+    assert build.sides(world, *np.zeros((2, 0), np.int32))[0].tolist() == [False] * 5 + [True] * 5
     single = ground(read_text(text.replace("count = 10", "count = 1")), 0).world
-    agents, places = build.sides(single, np.full(single.num_actions, -1))
+    agents, places = build.sides(single, np.full(single.num_actions, -1), np.arange(single.num_actions))
     assert not agents.any() and not places.any()
 
 
@@ -195,7 +245,7 @@ def test_a_film_has_a_frame_a_tick(stage):
     assert set(down[:first]) == {0} and set(down[first + 1 :]) == {3}
 
 
-@pytest.mark.parametrize("name", ["claim", "auction+silence", "cbba", "alone"])
+@pytest.mark.parametrize("name", ["claim", "auction+silence", "claim+clustered", "cbba", "alone"])
 def test_late_mail_and_strategies_wrap_what_meets_at_desks(name):
     description = read_text(TEXT.replace("loss = 0.2", "loss = 0.2\ndelay = 2"))
     stage = ground(description, 0)
@@ -205,6 +255,7 @@ def test_late_mail_and_strategies_wrap_what_meets_at_desks(name):
         one = eqx.tree_at(lambda s: s.commit, one, one.commit.protocol)
         wrapped.append(type(one.commit).__name__)
     expected = {"claim": ["Delayed", "Claim"], "auction+silence": ["Delayed", "PolicySilence", "Auction"]}
+    expected["claim+clustered"] = ["Delayed", "Clustered", "Claim"]
     assert wrapped == expected.get(name, wrapped[-1:])
     whole = scene(stage, name, description)(Trouble())
     shapes = jax.eval_shape(lambda key: run(start(key, whole), whole, 2, tasks_of)[1], jax.random.key(0))

@@ -7,9 +7,9 @@ a whole 95 % interval above the line.
 import pytest
 
 from quorate.experiments.study import Study
-from quorate.protocols.mechanisms import STRATEGIES
 from quorate.recipes.compare.build import Trouble
 from quorate.recipes.mechanisms import rolling, snapshot
+from quorate.recipes.mechanisms.claims import QUIET
 from quorate.recipes.mechanisms.reading import column, ends, of, shares
 from quorate.recipes.mechanisms.rolling import Case
 
@@ -123,7 +123,7 @@ def test_the_calm_row(fleets):
 
 @pytest.mark.slow
 def test_rows_with_mail_lost(fleets):
-    """At 0.3 the honest centre ties the auction and the naive one is behind all others but the agents alone; at 0.5
+    """The honest centre ties the auction; at 0.3 the naive one is behind all others but the agents alone; at 0.5
     contract net, whose awards take three messages, is behind the agents alone."""
     at = {
         loss: {row["mechanism"]: of(fleets, row["mechanism"], setting=loss) for row in fleets["draws"]}
@@ -133,7 +133,7 @@ def test_rows_with_mail_lost(fleets):
     assert tied(three["central"], three["auction"], 0.015)
     assert above(three["auction"], three["contract_net"]) and above(three["contract_net"], three["central_naive"])
     assert above(three["stigmergy"], three["central_naive"]) and above(three["central_naive"], three["alone"])
-    assert above(five["auction"], five["central"]) and above(five["stigmergy"], five["alone"])
+    assert tied(five["auction"], five["central"], 0.015) and above(five["stigmergy"], five["alone"])
     assert all(above(five["alone"], five[name]) for name in ("central_naive", "contract_net", "hierarchy"))
     for name in ("alone", "stigmergy"):
         assert (of(fleets, name) == five[name]).all()
@@ -143,8 +143,9 @@ def test_rows_with_mail_lost(fleets):
 def test_hosts_that_fail(fleets):
     market = of(fleets, "auction", "hosts", 1)
     assert (of(fleets, "central_naive", "hosts", 1) < 0.1).all()
-    assert (of(fleets, "central", "hosts", 2) < 0.1).all()
-    assert (of(fleets, "central", "hosts", 1) > 0.9).all() and above(market, of(fleets, "central", "hosts", 1))
+    both = of(fleets, "central", "hosts", 2)  # then its agents act alone
+    assert (both > 0.75).all() and above(of(fleets, "central", "hosts", 1), both, 0.05)
+    assert (of(fleets, "central", "hosts", 1) > 0.9).all() and tied(market, of(fleets, "central", "hosts", 1), 0.015)
     crashed = {name: of(fleets, name, "crash", 0.3) for name in ("auction", "central", "hierarchy", "alone")}
     assert tied(crashed["auction"], crashed["central"], 0.03)
     assert above(crashed["auction"], crashed["hierarchy"]) and above(crashed["hierarchy"], crashed["alone"], 0.03)
@@ -166,7 +167,10 @@ def test_load(fleets):
 
 @pytest.mark.slow
 def test_a_budget_ends_the_centre(fleets):
+    """Then its agents act alone; if they waited, half would be served."""
     small, large = of(fleets, "central", "budget", 1), of(fleets, "central", "budget", 10)
+    assert tied(large, of(fleets, "alone", "budget", 10), 0.04)
+    assert above(large, of(fleets, "central", "waiting", 10), 0.2)
     assert tied(small, of(fleets, "central"), 0.02)
     assert above(of(fleets, "auction", "budget", 10), large, 0.05)
 
@@ -196,6 +200,16 @@ def test_late_mail_takes_all_who_talk_below_those_who_do_not(fleets):
 @pytest.mark.slow
 def test_saying_only_what_is_news_changes_no_decision(fleets):
     usual = column(fleets, "messages", "auction")
-    for how in STRATEGIES:
+    for how in QUIET:
         assert (of(fleets, f"auction+{how}", "saying", None) == of(fleets, "auction")).all()
         assert (column(fleets, "messages", f"auction+{how}", "saying", None) < 0.85 * usual).all()
+
+
+@pytest.mark.slow
+def test_delegates_make_up_for_borders(fleets):
+    """Clusters tie the auction and read a tenth less; leaders of the same cells who solve each by itself do not."""
+    usual, name = of(fleets, "auction"), "auction+clustered"
+    assert tied(of(fleets, name, "saying", None), usual, 0.015)
+    assert above(of(fleets, name, "saying", None), of(fleets, "hierarchy"))
+    reads = column(fleets, "reads", name, "saying", None) / column(fleets, "reads", "auction")
+    assert (reads < 0.93).all()

@@ -1,0 +1,227 @@
+"""Clustered: a protocol at desks whose agents talk within their cluster, and beyond it only by delegates."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from quorate.core import BoardProtocol, Heap, News, Outlook, Posts, static, swept
+from quorate.errors import Refusal
+
+PARTS = ("outlook", "hold", "taken", "over")  # what a ballot at desks has
+
+
+class Node(NamedTuple):
+    """A node's own state, and the place beyond its cluster that is its door (-1: none)."""
+
+    own: PyTree
+    door: Int[Array, ""]
+
+
+class Crossing(NamedTuple):
+    """What a node remembers during a tick: its own ballot, all that it sees, its door and whether that was of use, and
+    whether it has asked its hub in this tick."""
+
+    own: PyTree
+    view: Outlook
+    door: Int[Array, ""]
+    used: Bool[Array, ""]
+    asked: Bool[Array, ""]
+
+
+class Spot(NamedTuple):
+    """A place's own state, whether it is a hub, and the delegate that a hub has named in this round (-1: none)."""
+
+    own: PyTree
+    hub: Bool[Array, ""]
+    delegate: Int[Array, ""]
+
+
+class Clustered(BoardProtocol):
+    """`protocol`, but an agent speaks to and reads only the desks of the region it is in, its cluster, and one *door*
+    beyond it. Each cluster has a hub. In a round in which an agent that has no task would gain beyond its border,
+
+        gain = (largest worth beyond) - (worth of what it would ask for in this round, 0 where that is nothing) > 0,
+
+    it writes the gain to its hub instead of asking, once a tick, and after that whenever it has nothing to ask for. The
+    hub names the largest gain (ties: smallest id) the *delegate* of the round, and the place the delegate meant is its
+    door from the next round on: an option like those inside. So each round one wish a cluster, the best of all its
+    members', crosses its border. A door closes when a tick ends in which it was neither given nor spoken to, and when
+    another opens. Desks at which an agent has a claim, serves, or has just served are doors that nobody need grant.
+
+    A word to or from a hub that is lost is silence in this round: nobody crosses, and the agent asks inside in the
+    next. What the protocol promises under loss it promises here, since an unread desk is one that was not heard.
+
+    protocol   at desks: `Claim`, `ContractNet`, `Auction`; slips carry bids and no amounts, places do not collect
+    proposal   what one node proposes, arrays or their shapes (an `Outlook`)
+    region_of  the cluster of each place, [M]
+    anchor     a task place in the middle of each cluster, [G]: there lies its hub, place M + g of the board, which is
+               nobody's and cannot fail
+
+    Messages to tell everybody one thing about all, with clusters of k: N + N/k up a tree of hubs, N + (N/k)^2 if hubs
+    write to each other. The busiest place hears k + N/k, least at k = sqrt(N): a hub its k members, a desk its own
+    cluster and one newly named delegate of each. Beside `protocol` alone an asker's slip goes to the hub or to a desk,
+    not to both; who is not named asks in a later round, and only desks inside are read. A hub's notice is that of a
+    desk, with the delegate for its owner. Cost O(N (P + K) + M + G) a round.
+
+    Lost is what is not summarized: whether a place beyond is taken is known only to who has a door there, wishes that
+    were not named are forgotten, and agents next to a border see half of what is near. One cluster changes nothing.
+
+    Errors: Refusal for a protocol without desks, one of amounts or without bids, and a table that does not fit.
+
+    Reference: Heinzelman, Chandrakasan and Balakrishnan, Energy-efficient communication protocol for wireless
+    microsensor networks (LEACH), HICSS 2000: heads of clusters that rotate by lot, in rounds of many ticks. Here the
+    one with most to say speaks for its cluster, for one round, and its own wish is the summary.
+
+    >>> import jax
+    >>> from quorate.protocols.claim import Claim
+    >>> from quorate.worlds.fleet import rolling
+    >>> world, key = rolling(num_agents=100, density=2.0, options=4), jax.random.key(0)
+    >>> view = jax.tree.map(lambda leaf: leaf[0], world.observe(key, world.reset(key)))
+    >>> claim, regions = Claim(places=world.num_actions), world.space.region_of_place()
+    >>> Clustered(protocol=claim, proposal=view, region_of=regions, anchor=[0, 0, 0, 0]).places - claim.places
+    4
+    """
+
+    protocol: BoardProtocol
+    region_of: Int[Array, " M"] = swept(jnp.int32)
+    anchor: Int[Array, " G"] = swept(jnp.int32)
+    rounds: int = static()
+    places: int = static()
+    capacity: int = static()
+
+    def __init__(self, *, protocol: BoardProtocol, proposal: PyTree, region_of: Array, anchor: Array):
+        name = type(protocol).__name__
+        if not isinstance(protocol, BoardProtocol) or not protocol.by_mail or protocol.capacity:
+            raise Refusal(f"{name} has no desks", "Clustered wraps claim, contract_net and auction")
+        ballot, posts, word = jax.eval_shape(
+            lambda key, me, view: _said(protocol, key, me, view), jax.random.key(0), jnp.int32(0), proposal
+        )
+        if not (all(hasattr(ballot, part) for part in PARTS) and hasattr(word, "owner")):
+            raise Refusal(f"{name} has no desks", "Clustered wraps claim, contract_net and auction")
+        if jax.tree.leaves(posts.amount) or isinstance(posts.bid, tuple):
+            raise Refusal(f"{name} posts amounts or no bids, by which no hub can name a delegate")
+        self.protocol, self.anchor = protocol, jnp.asarray(anchor, jnp.int32)
+        self.region_of = jnp.asarray(region_of, jnp.int32)
+        if self.region_of.shape != (protocol.places,):
+            raise Refusal(f"region_of has shape {self.region_of.shape}; {name} has {protocol.places} places")
+        if not isinstance(region_of, jax.core.Tracer):
+            table = np.asarray(region_of)
+            if np.any((table < 0) | (table >= len(self.anchor))):
+                more = f"anchor has {len(self.anchor)} places, one for each"
+                raise Refusal(f"region_of has regions {table.min()} to {table.max()}; {more}")
+        self.rounds, self.places, self.capacity = protocol.rounds, protocol.places + len(self.anchor), 0
+
+    def inside(self, view: Outlook, place: Int[Array, " W"]) -> Bool[Array, " W"]:
+        """Which places lie in the node's cluster."""
+        known = (place >= 0) & (place < self.protocol.places)
+        return known & (self.region_of[jnp.where(known, place, 0)] == view.region)
+
+    def reached(self, ballot: Crossing, place: Int[Array, " W"]) -> Bool[Array, " W"]:
+        """To which places the node may speak, and which it may read."""
+        own, view = ballot.own, ballot.view
+        doors = (ballot.door, own.hold.place, own.over.place, view.serving)
+        return self.inside(view, place) | ((place >= 0) & jnp.any(place[:, None] == jnp.stack(doors)[None, :], axis=1))
+
+    def shown(self, view: Outlook, door: Int[Array, ""]) -> Outlook:
+        """What the protocol sees: nothing beyond the border but the door."""
+        here = view.open & (self.inside(view, view.place) | (view.place == door))
+        return view._replace(open=here, worth=jnp.where(here, view.worth, 0))
+
+    def boot(self, key, me):
+        return Node(self.protocol.boot(key, me), jnp.int32(-1))
+
+    def propose(self, key, state: Node, proposal: Outlook) -> Crossing:
+        door = jnp.where(jnp.any(proposal.open & (proposal.place == state.door)), state.door, -1)
+        own = self.protocol.propose(key, state.own, self.shown(proposal, door))
+        no = jnp.array(False)
+        return Crossing(own, proposal, door, no, no)
+
+    def wish(self, ballot: Crossing) -> tuple[Int[Array, ""], Float[Array, ""], Bool[Array, ""]]:
+        """The best place beyond the border, what the node would gain there, and whether it asks its hub."""
+        own, view = ballot.own, ballot.view
+        posts = self.protocol.post(own)
+        beyond = view.open & ~self.inside(view, view.place) & (view.place != ballot.door) & ~own.taken
+        far = jnp.where(beyond, view.worth, -jnp.inf)
+        best = jnp.argmax(far)
+        meant = jnp.any(posts.live[:, None] & (posts.place[:, None] == view.place[None, :]), axis=0)
+        near = jnp.max(jnp.where(meant & view.open, view.worth, 0), initial=0.0)
+        idle = view.free & (view.serving < 0) & (own.hold.place < 0)
+        asks = idle & (far[best] > near) & ~(ballot.asked & (near > 0))
+        return view.place[best], (far[best] - near).astype(jnp.float32), asks
+
+    def post(self, ballot: Crossing) -> Posts:
+        """What the protocol says where it may, or a wish to the hub, in a slip at the end."""
+        posts = self.protocol.post(ballot.own)
+        _, gain, asks = self.wish(ballot)
+        sign = posts.place == ballot.own.over.place
+        live = posts.live & self.reached(ballot, posts.place) & (~asks | sign)
+        last = Posts(
+            (self.protocol.places + ballot.view.region)[None],
+            asks[None],
+            bid=jnp.where(asks, gain, 0)[None].astype(posts.bid.dtype),
+            body=jax.tree.map(lambda leaf: jnp.zeros_like(leaf[:1]), posts.body),
+        )
+        return jax.tree.map(lambda one, other: jnp.concatenate([one, other]), posts._replace(live=live), last)
+
+    def watch(self, ballot: Crossing):
+        watched = self.protocol.watch(ballot.own)
+        hub = jnp.where(self.wish(ballot)[2], self.protocol.places + ballot.view.region, -1)
+        return jnp.append(jnp.where(self.reached(ballot, watched), watched, -1), hub)
+
+    def hear(self, key, ballot: Crossing, news: News) -> Crossing:
+        place, _, asks = self.wish(ballot)
+        posts = self.protocol.post(ballot.own)
+        used = ballot.used | jnp.any(posts.live & (posts.place == ballot.door))
+        named = asks & news.heard[-1] & (_word(news.notice).owner[-1] == ballot.own.hold.me)
+        door = jnp.where(named, place, ballot.door)
+        own = ballot.own._replace(outlook=self.shown(ballot.view, door))
+        notice = jax.tree.map(lambda leaf: leaf[:-1], news.notice)
+        own = self.protocol.hear(key, own, News(notice, news.heard[:-1], (), news.kept[:-1], news.coin))
+        return ballot._replace(own=own, door=door, used=used | named, asked=ballot.asked | asks)
+
+    def decide(self, ballot: Crossing):
+        decision, own = self.protocol.decide(ballot.own)
+        return decision, Node(own, jnp.where(ballot.used & (decision < 0), ballot.door, -1))
+
+    def settled(self, ballot: Crossing):
+        return self.protocol.settled(ballot.own) & ~self.wish(ballot)[2]
+
+    def open(self, key, place) -> Spot:
+        hub = place >= self.protocol.places
+        own = self.protocol.open(key, jnp.minimum(place, self.protocol.places - 1))
+        return Spot(own, jnp.asarray(hub), jnp.int32(-1))
+
+    def serve(self, key, place_state: Spot, heap: Heap) -> Spot:
+        hub = place_state.hub
+        own = self.protocol.serve(key, place_state.own, heap)
+        own = jax.tree.map(lambda new, old: jnp.where(hub, old, new), own, place_state.own)
+        return Spot(own, hub, jnp.where(hub, heap.who, -1).astype(jnp.int32))
+
+    def notice(self, place_state: Spot):
+        notice = self.protocol.notice(place_state.own)
+        word = _word(notice)
+        word = word._replace(owner=jnp.where(place_state.hub, place_state.delegate, word.owner))
+        return notice._replace(word=word) if hasattr(notice, "word") else word
+
+    def host(self, place):
+        inner = self.protocol
+        return jnp.where(place < inner.places, inner.host(jnp.minimum(place, inner.places - 1)), -1)
+
+    def where(self, place):
+        inner = self.protocol
+        desk = inner.where(jnp.minimum(place, inner.places - 1))
+        return jnp.where(place < inner.places, desk, self.anchor[jnp.maximum(place - inner.places, 0)])
+
+
+def _word(notice: PyTree) -> PyTree:
+    """What a desk tells of itself; with a price's step beside it at auctions."""
+    return getattr(notice, "word", notice)
+
+
+def _said(protocol: BoardProtocol, key, me, view) -> tuple[PyTree, Posts, PyTree]:
+    """The first ballot of a node, what it posts, and the word of a place."""
+    ballot = protocol.propose(key, protocol.boot(key, me), view)
+    return ballot, protocol.post(ballot), _word(protocol.notice(protocol.open(key, me)))

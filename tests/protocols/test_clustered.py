@@ -1,0 +1,385 @@
+"""Clusters: a written-out twin of one tick, who crosses borders, exclusive claims under every loss, fleets."""
+
+from functools import lru_cache
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quorate import comms, step
+from quorate.core import Fault, NoFault, Scenario
+from quorate.errors import Refusal
+from quorate.learners.deferring import Deferring
+from quorate.protocols.alone import Alone
+from quorate.protocols.auction import Auction
+from quorate.protocols.claim import Claim
+from quorate.protocols.clustered import Clustered
+from quorate.protocols.contract_net import ContractNet
+from quorate.protocols.delayed import Delayed
+from quorate.protocols.mechanisms import DESKS, MECHANISMS, sparing
+from quorate.protocols.stigmergy import Stigmergy
+from quorate.protocols.strategies import PolicySilence
+from quorate.testing import check_protocol
+from quorate.worlds.fleet import rolling
+from tests import outlooks
+from tests.protocols import desks
+
+AGENTS, PLACES, OPTIONS, CLUSTERS, ROUNDS = 7, 8, 5, 3, 5
+CUT = np.arange(PLACES) % CLUSTERS
+
+
+def one(view):
+    return jax.tree.map(lambda leaf: leaf[0], view)
+
+
+VIEW = outlooks.random(0, AGENTS, PLACES, OPTIONS)
+
+
+def clustered(protocol, cut=CUT, hubs=CLUSTERS, kind=Clustered):
+    return kind(protocol=protocol, proposal=one(VIEW), region_of=cut, anchor=np.arange(hubs))
+
+
+def scattered(seed: int):
+    """Options at random, each agent in some cluster."""
+    view = outlooks.random(seed, AGENTS, PLACES, OPTIONS)
+    cluster = np.random.default_rng(seed).integers(0, CLUSTERS, AGENTS)
+    return view._replace(region=jnp.asarray(cluster, jnp.int32))
+
+
+class Counting(Fault):
+    """Loses nothing; counts the slips that cross a border, and the delegates that hubs have named, in each round."""
+
+    cut: jax.Array = eqx.field(converter=jnp.asarray)
+    cluster: jax.Array = eqx.field(converter=jnp.asarray)
+
+    def reset(self, key, num_agents):
+        return jnp.zeros((2, ROUNDS), jnp.int32)
+
+    def on_post(self, key, state, posts, board):
+        count = len(self.cut)
+        place = jnp.clip(posts.place, 0, count - 1)
+        over = posts.live & (posts.place < count) & (self.cut[place] != self.cluster[:, None])
+        hubs = jnp.zeros(board.places, bool).at[jnp.where(posts.live, posts.place, 0)].set(True)[count:]
+        return state.at[:, board.round].add(jnp.stack([jnp.sum(over), jnp.sum(hubs)])), posts
+
+
+# ---------------------------------------------------------------------------------------------------------- the twin
+
+
+def twin(view):
+    """One tick of final claims in clusters among agents without tasks, written out: (places, messages, readings)."""
+    place, worth, open_ = (np.asarray(leaf) for leaf in (view.place, view.worth, view.open))
+    cluster = np.asarray(view.region)
+    held, owner, door, messages, readings = {}, {}, {}, 0, 0
+    taken: dict[int, set] = {i: set() for i in range(AGENTS)}
+    has_asked = set()
+    for _ in range(ROUNDS):
+        slips, wishes, reads = {}, {}, {}
+        for i in range(AGENTS):
+            if i in held:
+                reads[i] = {held[i]}
+                continue
+            options = {int(p): w for p, w, o in zip(place[i], worth[i], open_[i], strict=True) if o}
+            options = {p: w for p, w in options.items() if p not in taken[i]}
+            near = {p: w for p, w in options.items() if CUT[p] == cluster[i] or p == door.get(i)}
+            far = {p: w for p, w in options.items() if p not in near}
+            reads[i] = {int(p) for p in place[i] if p >= 0 and (CUT[p] == cluster[i] or p == door.get(i))}
+            best = max(near, key=lambda p: near[p], default=None)
+            gain = max(far.values(), default=-np.inf) - (near[best] if near else np.float32(0))
+            if gain > 0 and not (near and i in has_asked):
+                wishes[i] = (gain, max(far, key=lambda p: far[p]))
+                has_asked.add(i)
+                readings += 1
+            elif near:
+                slips[i] = (near[best], best)
+        delegates = {}
+        for i, (gain, _) in wishes.items():
+            rival = delegates.get(cluster[i])
+            if rival is None or gain > wishes[rival][0]:
+                delegates[cluster[i]] = i
+        awards = {}
+        for i, (bid, wanted) in slips.items():
+            if wanted not in owner and (wanted not in awards or bid > slips[awards[wanted]][0]):
+                awards[wanted] = i
+        owner |= awards
+        messages += len(slips) + len(wishes) + len({p for _, p in slips.values()}) + len(delegates)
+        readings += sum(len(read) for read in reads.values())
+        for i, read in reads.items():
+            mine = [p for p in read if owner.get(p) == i]
+            held |= {i: mine[0]} if mine else {}
+            taken[i] |= read & owner.keys()
+        for i in delegates.values():
+            door[i] = wishes[i][1]
+    return [held.get(i, -1) for i in range(AGENTS)], messages, readings
+
+
+CLAIM = clustered(Claim(places=PLACES, rounds=ROUNDS))
+
+
+def agrees(protocol, seed: int) -> bool:
+    talked = desks.talk(protocol, scattered(seed), NoFault())
+    said = [np.asarray(talked.decision).tolist(), float(talked.traffic.sent), float(talked.traffic.reads)]
+    return said == list(twin(scattered(seed)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**20))
+def test_a_tick_is_the_one_written_out(seed):
+    assert agrees(CLAIM, seed)
+
+
+class Everybody(Clustered):
+    """Whoever hears its hub is a delegate."""
+
+    def hear(self, key, ballot, news):
+        place, _, asks = self.wish(ballot)
+        heard = super().hear(key, ballot, news)
+        named = asks & news.heard[-1]
+        door = jnp.where(named, place, heard.door)
+        own = heard.own._replace(outlook=self.shown(heard.view, door))
+        return heard._replace(own=own, door=door, used=heard.used | named)
+
+
+class Borderless(Clustered):
+    """Speaks to whom it likes."""
+
+    def reached(self, ballot, place):
+        return place >= 0
+
+
+class Insistent(Clustered):
+    """Asks its hub as long as there is anything better beyond."""
+
+    def hear(self, key, ballot, news):
+        return super().hear(key, ballot, news)._replace(asked=jnp.array(False))
+
+
+@pytest.mark.parametrize("bug", [Everybody, Borderless, Insistent])
+def test_the_twin_bites(bug):
+    broken = clustered(Claim(places=PLACES, rounds=ROUNDS), kind=bug)
+    assert not all(agrees(broken, seed) for seed in range(20))
+
+
+def crossings(protocol, seed: int):
+    """Slips across borders, and delegates named, in each round of the first tick; all agents in one cluster."""
+    view = outlooks.random(seed, AGENTS, PLACES, OPTIONS)
+    return np.asarray(desks.talk(protocol, view, Counting(CUT, view.region)).fault)
+
+
+@pytest.mark.parametrize("inner", [Claim, Auction, ContractNet])
+def test_only_delegates_cross_borders(inner):
+    """At most one slip for each delegate of the rounds before: none in the first, and one in the second."""
+    rounds = 4 if inner is ContractNet else ROUNDS
+    protocol = clustered(inner(places=PLACES, rounds=rounds))
+    found = np.stack([crossings(protocol, seed) for seed in range(10)])[..., :rounds]
+    over, named = found[:, 0], found[:, 1]
+    assert (over[:, 0] == 0).all() and (named <= 1).all() and over.sum() > 0
+    assert (over[:, 1:] <= np.cumsum(named, axis=1)[:, :-1]).all()
+    broken = clustered(inner(places=PLACES, rounds=rounds), kind=Everybody)
+    more = np.stack([crossings(broken, seed) for seed in range(10)])[:, :, :rounds]
+    assert (more[:, 0, 1:] > np.cumsum(more[:, 1], axis=1)[:, :-1]).any()
+
+
+@pytest.mark.parametrize("name", DESKS)
+def test_one_cluster_is_the_protocol_itself(name):
+    """Decisions, bill and what lasts, bit for bit."""
+    inner = MECHANISMS[name].make(outlooks.site(AGENTS, PLACES, 1))
+    whole = clustered(inner, np.zeros(PLACES, int), 1)
+    for seed in range(3):
+        alone, talked = (
+            desks.talk(part, outlooks.random(seed, AGENTS, PLACES, OPTIONS), NoFault()) for part in (inner, whole)
+        )
+        assert np.array_equal(alone.decision, talked.decision)
+        assert alone.traffic == talked.traffic
+        for old, new in zip(jax.tree.leaves(alone.lasting), jax.tree.leaves(_inner(talked.lasting)), strict=True):
+            assert np.array_equal(old, new)
+
+
+def _inner(lasting):
+    places = jax.tree.map(lambda leaf: leaf[:PLACES], lasting.places.own)
+    return lasting._replace(nodes=lasting.nodes.own, places=places)
+
+
+# ------------------------------------------------------------------------------------------------------- losing mail
+
+
+def _owner(places):
+    return getattr(places.own, "desk", places.own).owner
+
+
+@pytest.mark.parametrize("inner", [Claim, ContractNet])
+def test_no_loss_makes_two_owners(inner, monkeypatch):
+    """Two clusters, each of whose agents is better at the other's place: every pattern of losses."""
+    monkeypatch.setattr(desks, "_owner", _owner)
+    view = desks.outlook([[0.2, 0.9], [0.8, 0.7]], region=jnp.array([0, 1], jnp.int32))
+    more = {"bids": 2} if inner is ContractNet else {}
+    protocol = Clustered(
+        protocol=inner(places=2, rounds=4, **more), proposal=one(view), region_of=np.array([0, 1]), anchor=np.arange(2)
+    )
+    away = 0
+    for slips, notices in desks.every_pattern(4, 2):
+        decision, owner = (np.asarray(part) for part in desks.under(protocol, view, slips, notices))
+        assert not desks.shared(decision).any()
+        believes = decision >= 0
+        assert (np.take_along_axis(owner, np.maximum(decision, 0), 1) == np.arange(2))[believes].all()
+        away += (decision == np.array([1, 0])).sum()
+    assert away > 0
+
+
+WORTH = np.random.default_rng(0).permutation(15).reshape(5, 3) / 15 + 0.1
+
+
+@pytest.mark.parametrize("inner", [Claim, ContractNet])
+def test_lives_with_loss_and_crashes_share_no_task(inner, monkeypatch):
+    """All agents in the first cluster, two of three places beyond its border."""
+    monkeypatch.setattr(desks, "_owner", _owner)
+    view = one(desks.outlook(WORTH))
+    protocol = Clustered(protocol=inner(places=3, rounds=4), proposal=view, region_of=np.arange(3), anchor=np.arange(3))
+    life = desks.lives(protocol, WORTH, runs=16, ticks=60)
+    held = np.where(life.place >= 0, life.place + 3 * life.number, -1)
+    assert (held >= 0).mean() > 0.2 and (life.place > 0).mean() > 0.1
+    assert not desks.shared(held).any()
+
+
+class Starving(Clustered):
+    """What is won beyond the border is beyond the border."""
+
+    def reached(self, ballot, place):
+        return self.inside(ballot.view, place) | ((place >= 0) & (place == ballot.door))
+
+
+class Ajar(Clustered):
+    """Its doors never close."""
+
+    def decide(self, ballot):
+        decision, state = super().decide(ballot)
+        return decision, state._replace(door=ballot.door)
+
+
+def days(protocol, ticks: int):
+    """A long way to the only place of worth, which lies beyond the border: decisions and doors, [ticks]."""
+    lasting, heading, found = comms.boot(jax.random.key(0), protocol, 1), -1, []
+    for t in range(ticks):
+        view = desks.outlook([[0.0, 0.9]], t=jnp.array([t], jnp.int32))
+        view = view._replace(
+            heading=jnp.array([heading]),
+            task=jnp.array([0 if heading >= 0 else -1]),
+            eta=jnp.full((1, 2), 30.0),
+            left=jnp.array([30.0 - t]),
+            valid=jnp.array([heading >= 0]),
+        )
+        talked = _day(protocol, lasting, view, jnp.int32(t))
+        lasting, heading = talked.lasting, int(talked.decision[0])
+        found.append((heading, int(lasting.nodes.door[0])))
+    return np.array(found)
+
+
+@eqx.filter_jit
+def _day(protocol, lasting, view, t):
+    key = jax.random.key(0)
+    return comms.converse(key, key, protocol, lasting, view, None, NoFault(), (), None, 1, t)
+
+
+def far(kind, rounds=3):
+    """One agent, in another cluster than the second of two places."""
+    view = one(desks.outlook([[0.0, 0.9]]))
+    return kind(protocol=Claim(places=2, rounds=rounds), proposal=view, region_of=np.array([0, 1]), anchor=np.arange(2))
+
+
+def test_a_claim_beyond_the_border_lives_on_its_heartbeats():
+    assert (days(far(Clustered, rounds=1), 20)[1:, 0] == 1).all()
+    assert (days(far(Starving, rounds=1), 20)[1:, 0] == -1).any()
+
+
+def test_a_door_named_last_is_there_in_the_next_tick_and_closes():
+    """One round a tick: the first names the delegate, the second gives it the task, and its door is of no more use."""
+    assert days(far(Clustered, rounds=1), 4).tolist() == [[-1, 1], [1, -1], [1, -1], [1, -1]]
+    assert days(far(Ajar, rounds=1), 4)[:, 1].tolist() == [1, 1, 1, 1]
+
+
+# ------------------------------------------------------------------------------------------------- promises, fleets
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in DESKS[1:]] + [DESKS[0]])
+def test_promises(name):
+    site = outlooks.site(AGENTS, PLACES, CLUSTERS, options=OPTIONS)
+    view = scattered(0)
+    protocol = sparing(f"{name}+clustered", MECHANISMS[name].make(site), one(view), site)
+    assert protocol.places == PLACES + CLUSTERS
+    check_protocol(protocol, view)
+    hosts = np.asarray(jax.vmap(protocol.host)(jnp.arange(protocol.places)))
+    assert (hosts == -1).all()
+
+
+def test_late_mail_around_clusters():
+    """Late mail wraps it, and a delegate gets there, two ticks later for each question."""
+    view = desks.outlook([[0.0, 0.9]])
+    late = Delayed(protocol=far(Clustered), ticks=1, proposal=one(view))
+    lasting, held = comms.boot(jax.random.key(0), late, 1), []
+    for t in range(8):
+        now = view._replace(t=jnp.array([t], jnp.int32))
+        talked = _day(late, lasting, now, jnp.int32(t))
+        lasting = talked.lasting
+        held.append(int(talked.decision[0]))
+    assert held[:2] == [-1, -1] and 1 in held
+
+
+class Walled(Clustered):
+    """Nobody ever asks a hub."""
+
+    def wish(self, ballot):
+        return *super().wish(ballot)[:2], jnp.array(False)
+
+
+@lru_cache
+def fleet(name: str, kind=None):
+    """Share served, and messages and readings an agent and tick, after 20 ticks; four runs."""
+    world = rolling(num_agents=100, density=7.0, options=16)
+    protocol = {"claim": Claim, "auction": Auction}[name](places=world.num_actions)
+    view = jax.eval_shape(lambda: world.observe(jax.random.key(0), world.reset(jax.random.key(0))))
+    view = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), view)
+    if kind:
+        cut = np.asarray(world.space.region_of_place())
+        protocol = kind(protocol=protocol, proposal=view, region_of=cut, anchor=np.arange(world.regions))
+    scenario = Scenario(world, Deferring(), commit=protocol)
+    middle, _ = step.run(step.start(jax.random.key(0), scenario, 4), scenario, 20)
+    end, records = step.run(middle, scenario, 40, record=("traffic",))
+    before, after = (progress.carry.world.tallies for progress in (middle, end))
+    served = (after.value_served - before.value_served) / (after.value_offered - before.value_offered)
+    bill = [float(np.sum(getattr(records["traffic"], field))) / 16000 for field in ("sent", "reads")]
+    return np.asarray(served), *bill
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["claim", "auction"])
+def test_delegates_make_up_for_borders(name):
+    """As much served as by the protocol itself, with fewer readings and some more messages; walls without delegates
+    cost."""
+    (served, sent, reads), (whole, all_sent, all_reads) = fleet(name, Clustered), fleet(name)
+    walled, _, _ = fleet(name, Walled)
+    assert abs(np.mean(served - whole)) < 0.03
+    assert reads < 0.97 * all_reads and all_sent < sent < 1.1 * all_sent
+    assert np.mean(walled) < np.mean(served) - 0.01
+
+
+def test_refusals():
+    with pytest.raises(Refusal, match="Alone has no desks"):
+        clustered(Alone())
+    with pytest.raises(Refusal, match="Stigmergy has no desks"):
+        clustered(Stigmergy(places=PLACES))
+    claim = Claim(places=PLACES)
+    for wrapper in (
+        PolicySilence(protocol=claim, proposal=one(VIEW), heartbeat=3),
+        Delayed(protocol=claim, ticks=1, proposal=one(VIEW)),
+        clustered(claim),
+    ):
+        with pytest.raises(Refusal, match=f"{type(wrapper).__name__} has no desks"):
+            clustered(wrapper)
+    with pytest.raises(Refusal, match=r"region_of has shape \(2,\); Claim has 8 places"):
+        clustered(claim, [0, 1])
+    with pytest.raises(Refusal, match="region_of has regions 0 to 2; anchor has 2 places"):
+        clustered(claim, hubs=2)
