@@ -180,7 +180,7 @@ class Auction(BoardProtocol):
         """The claim after what the desks of the options say. What a desk says is its own it takes, also where it bid in
         an earlier round or tick and the answer was lost; of several the one of largest worth."""
         outlook = ballot.outlook
-        mine = came & outlook.open & (told.number == outlook.number) & (told.owner == hold.me) & ~told.done
+        mine = came & outlook.open & (told.number == outlook.number) & (told.owner == hold.me)
         mine &= (told.until >= outlook.t) & outlook.free & (outlook.serving < 0) & (hold.place < 0)
         best = jnp.argmax(jnp.where(mine, outlook.worth, -jnp.inf))
         new = Hold(hold.me, outlook.place[best], outlook.number[best], told.until[best])

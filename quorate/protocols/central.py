@@ -10,10 +10,9 @@ from jaxtyping import Array, Bool, Float, Int
 from quorate.core import BoardProtocol, Heap, News, Outlook, Posts, static, swept
 from quorate.core.fields import at_least
 from quorate.errors import Refusal
-from quorate.protocols import desk, orders
-from quorate.protocols.alone import NEVER, Alone
-from quorate.protocols.desk import Hold
-from quorate.protocols.orders import Duty, Ledger, Order, Report
+from quorate.protocols import orders
+from quorate.protocols.alone import NEVER
+from quorate.protocols.orders import Duty, Ledger, Order, Report, Roaming
 from quorate.protocols.site import ALONE_AFTER, Mechanism, Site
 
 CENTRE, STANDBY = 0, 1
@@ -43,21 +42,19 @@ class Subject(NamedTuple):
 
 class Reporting(NamedTuple):
     """What an agent remembers during a tick: what it kept, what it writes and whether it does, whether it asks for a
-    task, is free, is on its way alone, has had its answer, has heard of the centre, has heard that the standby is at
-    work; the round; the place for which it would head alone (-1: none), and the task there."""
+    task, is free, has had its answer, has heard of the centre, has heard that the standby is at work; the round; and
+    how it stands without answers."""
 
     subject: Subject
     report: Report
     speaks: Bool[Array, ""]
     asks: Bool[Array, ""]
     free: Bool[Array, ""]
-    roams: Bool[Array, ""]
     answered: Bool[Array, ""]
     alive: Bool[Array, ""]
     taken_over: Bool[Array, ""]
     round: Int[Array, ""]
-    wish: Int[Array, ""]
-    task: Int[Array, ""]
+    way: Roaming
 
 
 class Central(BoardProtocol):
@@ -135,36 +132,21 @@ class Central(BoardProtocol):
         return Subject(orders.recruit(me), no, none, none, no)
 
     def propose(self, key, state: Subject, proposal: Outlook) -> Reporting:
-        duty, no = orders.at_dawn(state.duty, proposal), jnp.array(False)
-        wish, task = self._wish(key, proposal)
-        free = proposal.free & (proposal.serving < 0)
-        alone = state.alone & (duty.hold.place >= 0)
-        leaves = alone & free & (wish != duty.hold.place)
-        duty = duty._replace(hold=_where(leaves, desk.nothing(duty.hold.me), duty.hold))
-        alone = alone & ~leaves
+        no = jnp.array(False)
+        duty, way = orders.roaming(key, orders.at_dawn(state.duty, proposal), state.alone, proposal, self.patience)
         asks = orders.asks(duty, proposal)
-        begins = alone & ~free & ~duty.told
         return Reporting(
-            subject=state._replace(duty=duty, alone=alone),
+            subject=state._replace(duty=duty, alone=way.alone),
             report=orders.report(duty, proposal, proposal.open, self.options),
-            speaks=asks | orders.must_tell(duty, proposal) | begins,
+            speaks=asks | orders.must_tell(duty, proposal) | way.begins,
             asks=asks,
-            free=free,
-            roams=alone & free,
+            free=proposal.free & (proposal.serving < 0),
             answered=no,
             alive=no,
             taken_over=no,
             round=jnp.int32(0),
-            wish=wish,
-            task=task,
+            way=way,
         )
-
-    def _wish(self, key, outlook: Outlook) -> tuple[Int[Array, ""], Int[Array, ""]]:
-        """Where `Alone` would head, and the number of the task there."""
-        honest = Alone(patience=self.patience)
-        place, _ = honest.decide(honest.propose(key, (), outlook))
-        chosen = outlook.number[jnp.argmax(outlook.open & (outlook.place == place))]
-        return place, jnp.where(outlook.valid & (place == outlook.heading), outlook.task, chosen)
 
     def post(self, ballot: Reporting) -> Posts:
         place = jnp.where(ballot.subject.standby, STANDBY, CENTRE).astype(jnp.int32)
@@ -174,7 +156,7 @@ class Central(BoardProtocol):
     def watch(self, ballot: Reporting):
         """The notices of the centre and of the standby, after a try without an answer; at once by who is on its way
         alone, and the centre's at once by who has turned away from it. Without a standby nobody reads."""
-        roams = ballot.roams & ~ballot.alive
+        roams = ballot.way.roams & ~ballot.alive
         waits = ballot.speaks & ~ballot.answered | roams
         late = waits & (ballot.round >= min(1, self.rounds - 1)) | roams
         standby = ballot.subject.standby
@@ -199,18 +181,16 @@ class Central(BoardProtocol):
 
     def decide(self, ballot: Reporting):
         subject = ballot.subject
-        listens = ballot.speaks | ballot.roams
+        listens = ballot.speaks | ballot.way.roams
         silent = jnp.where(ballot.alive, 0, subject.silent + listens)
         turns = (silent >= self.lease) | (listens & ballot.taken_over)
         standby = (subject.standby | turns) & ~ballot.alive & (self.places > STANDBY)
         unanswered = jnp.where(ballot.answered, 0, subject.unanswered + ballot.speaks)
-        late = unanswered >= self.alone_after + 2 * self.delay
-        goes = ballot.asks & ~ballot.answered & late & (ballot.wish >= 0)
-        own = Hold(subject.duty.hold.me, ballot.wish, ballot.task, jnp.int32(orders.FOREVER))
-        hold = _where(goes, own, subject.duty.hold)
-        place = jnp.where(ballot.free, hold.place, -1)
-        duty = subject.duty._replace(hold=hold)
-        return place, Subject(duty, standby, silent, unanswered, subject.alone | goes)
+        duty, alone = orders.on_its_own(
+            subject.duty, ballot.way, ballot.asks, ballot.answered, unanswered, self.alone_after + 2 * self.delay
+        )
+        place = jnp.where(ballot.free, duty.hold.place, -1)
+        return place, Subject(duty, standby, silent, unanswered, alone)
 
     def settled(self, ballot: Reporting):
         return ballot.answered | ~ballot.speaks
@@ -237,10 +217,6 @@ class Central(BoardProtocol):
 
     def host(self, place):
         return jnp.minimum(place, self.agents - 1).astype(jnp.int32)
-
-
-def _where(condition: Array, one: Hold, other: Hold) -> Hold:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), one, other)
 
 
 def make(site: Site) -> Central:

@@ -141,7 +141,7 @@ class ContractNet(BoardProtocol):
         outlook, option = ballot.outlook, jnp.maximum(ballot.bids, 0)
         hold = desk.renewed(ballot.hold, news)
         told, came = desk.of_options(news)
-        mine = came & outlook.open & (told.owner == hold.me) & (told.number == outlook.number) & ~told.done
+        mine = came & outlook.open & (told.owner == hold.me) & (told.number == outlook.number)
         firm = mine & (told.until >= outlook.t)
         given = jnp.argmax(firm).astype(jnp.int32)
         gain = firm[given] & (hold.place < 0)

@@ -11,6 +11,8 @@ from quorate.core import Heap, News, Outlook
 from quorate.numerics.once import once
 
 CLAIM, HOLD, DONE = 0, 1, 2  # what a slip says: I want it; I am on my way; I have begun
+BEGUN = 2**30  # told as the owner of a task that is begun: somebody, but no agent
+FOREVER = 2**31 - 1
 PRIORITY = 1e6  # a holder's word comes before any bid, a beginner's before that
 
 
@@ -47,14 +49,18 @@ class Desk(NamedTuple):
 
 
 class Word(NamedTuple):
-    """What a desk tells everybody."""
+    """What a desk tells everybody. A task that is begun is told as owned by `BEGUN` for ever: all options are read in
+    every round, so each number costs."""
 
     number: Int[Array, ""]
     owner: Int[Array, ""]
     until: Int[Array, ""]
     price: Float[Array, ""]
-    done: Bool[Array, ""]
     barred: Int[Array, ""]
+
+    @property
+    def done(self) -> Bool[Array, "..."]:
+        return self.owner == BEGUN
 
 
 class Hold(NamedTuple):
@@ -106,7 +112,8 @@ def attend(desk: Desk, heap: Heap, lease: int | Array, patience: int | Array, ev
 
 
 def word(desk: Desk) -> Word:
-    return Word(desk.number, desk.owner, desk.until, desk.price, desk.done, desk.barred)
+    owner, until = jnp.where(desk.done, BEGUN, desk.owner), jnp.where(desk.done, FOREVER, desk.until)
+    return Word(desk.number, owner, until, desk.price, desk.barred)
 
 
 def nothing(me: Array) -> Hold:
@@ -144,7 +151,7 @@ def heard(hold: Hold, place: Array, number: Array, told: Word, came: Array) -> H
     """The claim after a notice of `place` on task `number`: given, or lost if it was held. What comes late may give a
     claim whose term is over: `kept` drops it in the next tick."""
     about = came & (told.number >= number)
-    mine = about & (told.number == number) & (told.owner == hold.me) & ~told.done
+    mine = about & (told.number == number) & (told.owner == hold.me)
     mine, lost = once((mine, about & ~mine & (hold.place == place) & (hold.number == number)))
     given = Hold(hold.me, place, number, told.until)
     hold = jax.tree.map(lambda new, old: jnp.where(lost, new, old), nothing(hold.me), hold)
@@ -186,7 +193,7 @@ def owned(told: Word, outlook: Outlook, me: Array | None = None) -> Bool[Array, 
     held = (told.owner >= 0) & (told.until >= outlook.t)
     if me is not None:
         held = (held & (told.owner != me)) | (told.barred == me)
-    return (told.number == outlook.number) & (told.done | held)
+    return (told.number == outlook.number) & held
 
 
 def standing(

@@ -1,4 +1,5 @@
-"""Hierarchy: cells with elected leaders; a leader solves the assignment of its own cell and orders."""
+"""Hierarchy: cells with elected leaders; a leader solves the assignment of its own cell and orders; with retry, and
+agents that act on their own where no answer comes."""
 
 from typing import NamedTuple
 
@@ -11,8 +12,8 @@ from quorate.core import BoardProtocol, Heap, News, Outlook, Posts, static, swep
 from quorate.core.fields import at_least
 from quorate.errors import Refusal
 from quorate.protocols import orders
-from quorate.protocols.orders import Duty, Ledger, Order, Report
-from quorate.protocols.site import Mechanism, Site
+from quorate.protocols.orders import Duty, Ledger, Order, Report, Roaming
+from quorate.protocols.site import ALONE_AFTER, Mechanism, Site
 
 
 class Letter(NamedTuple):
@@ -43,15 +44,19 @@ class Cell(NamedTuple):
 
 
 class Member(NamedTuple):
-    """What an agent keeps from tick to tick: its duty, and the cell that it leads as far as it knows (-1: none)."""
+    """What an agent keeps from tick to tick: its duty, the cell that it leads as far as it knows (-1: none), in how
+    many ticks of reports in a row it had no answer that counts, and whether its way, or the task it serves, is one that
+    it chose alone."""
 
     duty: Duty
     leads: Int[Array, ""]
+    unanswered: Int[Array, ""]
+    alone: Bool[Array, ""]
 
 
 class Reporting(NamedTuple):
     """What an agent remembers during a tick: what it kept, its cell, what it writes and whether it does, whether it
-    asks for a task and is free, whether it has had an answer that counts."""
+    asks for a task and is free, whether it has had an answer that counts, and how it stands without answers."""
 
     member: Member
     cell: Int[Array, ""]
@@ -60,6 +65,7 @@ class Reporting(NamedTuple):
     asks: Bool[Array, ""]
     free: Bool[Array, ""]
     answered: Bool[Array, ""]
+    way: Roaming
 
 
 class Hierarchy(BoardProtocol):
@@ -77,6 +83,15 @@ class Hierarchy(BoardProtocol):
     tries. With loss p one try needs the leader's slip, the member's and the answer, (1 - p)^3, where `Central` needs
     (1 - p)^2. Agents on their way are silent, as with `Central`, and so are those who serve, leaders excepted.
 
+    Alone. Who asks and has had no answer under a leader's sign to its reports of the last `alone_after` ticks, this one
+    included, heads where `Alone` would, beyond its cell too, and keeps to that as `Alone` does; when the task is gone
+    it asks again, and chooses anew in the same tick if there is still no answer. It tells what it has begun as soon as
+    it serves, to the cell in which it is then. A leader goes on giving its sign on its way, until it is in another
+    cell. `NEVER`: who has no answer stays. In fleets of 300 (five paired draws) the default is ahead of that by 2.6
+    points with 0.3 of the mail lost, by 8.4 with half of it, by 2.4 after the 8 % of best health are gone, by 0.4 after
+    30 % at random, and behind by 0.1, within noise, after one leader; calm the two are the same to the last digit.
+    Kept to its own cell, who acts alone gains 0.8, 6.9, 1.7, 0.9 and 0.3.
+
     places     G, the cells
     capacity   C: members that can be answered in a round; the others in a later one, as with `Central`
     most       places in the fullest cell
@@ -86,11 +101,15 @@ class Hierarchy(BoardProtocol):
     bidding    most rounds of the auctions, then claims; the slowest cell decides how many are run
     lease      ticks of silence after which there is a new leader, and ticks beyond the way after which an order ends
     eps        bidding step, in units of worth
-    delay      ticks that mail takes each way, by which orders last longer and are repeated (see `Delayed`)
+    delay      ticks that mail takes each way, by which orders last longer and are repeated (see `Delayed`), and twice
+               that more until an agent acts alone
+    alone_after  ticks of reports without an answer after which an agent acts alone; NEVER: it does not
+    patience   as in `Alone`, for those who act alone
 
-    A cell is nobody's in particular and cannot fail, but nothing happens there without its leader. A leader that is
-    silent, or withholds orders, is one of `Saboteurs`. Against the second there is no defence here: it gives its signs,
-    so it keeps its lease, and what it withholds counts as given for as long as that member asks again.
+    A cell is nobody's in particular and cannot fail, but nobody is given a task there without its leader. A leader that
+    is silent, or withholds orders, is one of `Saboteurs`. Against the second there is no defence here: it gives its
+    signs, so it keeps its lease, and what it withholds counts as given for as long as that member asks again. Told that
+    there is nothing for it, a member has had its answer, and does not act alone.
 
     Cost O(G C options bidding) a round, most of it in the first; about 2 messages for each report and one for each cell
     and tick. Errors: Refusal for tables that do not fit and counts below 1.
@@ -117,11 +136,14 @@ class Hierarchy(BoardProtocol):
     )
     lease: Int[Array, ""] = swept(jnp.int32, 5)
     eps: Float[Array, ""] = swept(default=0.1)
+    alone_after: Int[Array, ""] = swept(jnp.int32, ALONE_AFTER)
+    patience: Int[Array, ""] = swept(jnp.int32, 8)
 
     def __check_init__(self):
         for name in ("places", "rounds", "capacity", "most", "options", "bidding"):
             at_least(1, **{name: getattr(self, name)})
-        at_least(0, lease=self.lease, delay=self.delay)
+        at_least(1, alone_after=self.alone_after)
+        at_least(0, lease=self.lease, delay=self.delay, patience=self.patience)
         if self.region_of.shape != self.local.shape or self.region_of.ndim != 1:
             raise Refusal(
                 f"region_of has shape {self.region_of.shape} and local {self.local.shape}; one each for every place"
@@ -131,21 +153,23 @@ class Hierarchy(BoardProtocol):
             raise Refusal(f"anchor has shape {self.anchor.shape}; it names a place in each of {self.places} cells")
 
     def boot(self, key, me):
-        return Member(orders.recruit(me), jnp.int32(-1))
+        return Member(orders.recruit(me), jnp.int32(-1), jnp.int32(0), jnp.array(False))
 
     def propose(self, key, state: Member, proposal: Outlook) -> Reporting:
-        duty, cell = orders.at_dawn(state.duty, proposal), proposal.region
+        cell = proposal.region
+        duty, way = orders.roaming(key, orders.at_dawn(state.duty, proposal), state.alone, proposal, self.patience)
         asks = orders.asks(duty, proposal)
         inside = self.region_of[jnp.maximum(proposal.place, 0)] == cell
         report = orders.report(duty, proposal, inside, self.options)
         return Reporting(
-            member=state._replace(duty=duty),
+            member=state._replace(duty=duty, alone=way.alone),
             cell=cell,
             letter=Letter(report, proposal.health),
-            speaks=asks | orders.must_tell(duty, proposal) | (state.leads == cell),
+            speaks=asks | orders.must_tell(duty, proposal) | way.begins | (state.leads == cell),
             asks=asks,
             free=proposal.free & (proposal.serving < 0),
             answered=jnp.array(False),
+            way=way,
         )
 
     def post(self, ballot: Reporting) -> Posts:
@@ -161,10 +185,18 @@ class Hierarchy(BoardProtocol):
         duty = orders.obeyed(member.duty, answer.order, ballot.asks, came & answer.led)
         leads = jnp.where(answer.leader == duty.hold.me, ballot.cell, -1)
         leads = jnp.where(came, leads, member.leads)
-        return ballot._replace(member=Member(duty, leads), answered=ballot.answered | (came & answer.led))
+        return ballot._replace(
+            member=member._replace(duty=duty, leads=leads), answered=ballot.answered | (came & answer.led)
+        )
 
     def decide(self, ballot: Reporting):
-        return jnp.where(ballot.free, ballot.member.duty.hold.place, -1), ballot.member
+        member = ballot.member
+        unanswered = jnp.where(ballot.answered, 0, member.unanswered + ballot.speaks)
+        duty, alone = orders.on_its_own(
+            member.duty, ballot.way, ballot.asks, ballot.answered, unanswered, self.alone_after + 2 * self.delay
+        )
+        place = jnp.where(ballot.free, duty.hold.place, -1)
+        return place, Member(duty, member.leads, unanswered, alone)
 
     def settled(self, ballot: Reporting):
         return ballot.answered | ~ballot.speaks
@@ -227,7 +259,11 @@ def make(site: Site) -> Hierarchy:
         lease=site.lease,
         eps=site.eps,
         delay=site.delay,
+        alone_after=site.alone_after,
+        patience=site.patience,
     )
 
 
-HIERARCHY = Mechanism(make, "report to the leader of the cell, elected with a lease, who orders")
+HIERARCHY = Mechanism(
+    make, "report to the leader of the cell, elected with a lease, who orders; alone where no answer comes"
+)

@@ -254,7 +254,7 @@ class Hybrid(Auction):
     def notice(self, place_state: Spot) -> Offer:
         """A task's offer; a region tells its area in the words of an offer, so that no notice grows."""
         offer, area = super().notice(place_state.lot), place_state.area
-        mine = Word(area.told, area.asks, area.idle, area.wanted, jnp.array(False), jnp.int32(-1))
+        mine = Word(area.told, area.asks, area.idle, area.wanted, jnp.int32(-1))
         return offer._replace(
             word=jax.tree.map(lambda one, other: jnp.where(place_state.region, one, other), mine, offer.word)
         )

@@ -1,5 +1,5 @@
-"""Orders: what agents report to one who decides for them, what that one remembers, and how it hands out tasks.
-A centre and the leaders of cells share it."""
+"""Orders: what agents report to one who decides for them, what that one remembers, how it hands out tasks, and how
+agents act on their own where no answer comes. A centre and the leaders of cells share it."""
 
 from typing import NamedTuple
 
@@ -10,9 +10,10 @@ from jaxtyping import Array, Bool, Float, Int
 from quorate.core import Outlook
 from quorate.numerics.auction import auction, finish
 from quorate.protocols import desk
+from quorate.protocols.alone import Alone
 from quorate.protocols.desk import Hold
 
-FOREVER = 2**31 - 1  # the term of a task that is begun
+FOREVER = desk.FOREVER  # the term of a task that is begun
 CLAIMS = 32  # most rounds of claims after an auction that was cut short
 
 
@@ -63,6 +64,16 @@ class Ledger(NamedTuple):
     barred: Int[Array, " M"]
 
 
+class Roaming(NamedTuple):
+    """How an agent without answers stands in a tick: whether its way, or the task it serves, is one that it chose
+    alone, whether it is on that way, whether it has begun that task and not told it, and where it would head alone."""
+
+    alone: Bool[Array, ""]
+    roams: Bool[Array, ""]
+    begins: Bool[Array, ""]
+    wish: Hold
+
+
 def recruit(me: Array) -> Duty:
     """An agent without any order."""
     none = jnp.int32(-1)
@@ -98,6 +109,37 @@ def must_tell(duty: Duty, outlook: Outlook) -> Bool[Array, ""]:
     """Whether it serves, nobody has been told, and its order would end: else what it has begun can wait for the next
     report."""
     return (outlook.serving >= 0) & ~duty.told & (outlook.t >= duty.hold.until)
+
+
+def roaming(key: Array, duty: Duty, alone: Array, outlook: Outlook, patience: Array) -> tuple[Duty, Roaming]:
+    """How it stands when a tick begins, and its duty (that of `at_dawn`) less a way of its own that `Alone` would not
+    keep to. What it wishes is an order without end; place -1: nothing."""
+    free = outlook.free & (outlook.serving < 0)
+    wish = _wish(key, duty.hold.me, outlook, patience)
+    alone = alone & (duty.hold.place >= 0)
+    leaves = alone & free & (wish.place != duty.hold.place)
+    alone = alone & ~leaves
+    hold = jax.tree.map(lambda none, old: jnp.where(leaves, none, old), desk.nothing(duty.hold.me), duty.hold)
+    return duty._replace(hold=hold), Roaming(alone, alone & free, alone & ~free & ~duty.told, wish)
+
+
+def _wish(key: Array, me: Array, outlook: Outlook, patience: Array) -> Hold:
+    """Where `Alone` would head, and the number of the task there."""
+    honest = Alone(patience=patience)
+    place, _ = honest.decide(honest.propose(key, (), outlook))
+    chosen = outlook.number[jnp.argmax(outlook.open & (outlook.place == place))]
+    task = jnp.where(outlook.valid & (place == outlook.heading), outlook.task, chosen)
+    return Hold(me, place, task, jnp.int32(FOREVER))
+
+
+def on_its_own(
+    duty: Duty, way: Roaming, asks: Array, answered: Array, unanswered: Array, after: Array
+) -> tuple[Duty, Bool[Array, ""]]:
+    """Its duty at the end of a tick, and whether its way, or the task it serves, is one that it chose alone: who asked,
+    and has had no answer in `after` ticks of reports in a row, heads where it wishes."""
+    goes = asks & ~answered & (unanswered >= after) & (way.wish.place >= 0)
+    hold = jax.tree.map(lambda own, old: jnp.where(goes, own, old), way.wish, duty.hold)
+    return duty._replace(hold=hold), way.alone | goes
 
 
 def report(duty: Duty, outlook: Outlook, allowed: Bool[Array, " K"], options: int) -> Report:

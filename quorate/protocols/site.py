@@ -7,7 +7,7 @@ import numpy as np
 
 from quorate.core import Protocol
 
-ALONE_AFTER = 1  # ticks; our choice, by what `Central` says of it
+ALONE_AFTER = 1  # ticks; our choice, by what `Central` and `Hierarchy` say of it
 
 
 class Regions(NamedTuple):
@@ -41,7 +41,7 @@ class Site(NamedTuple):
     budget     messages a tick that a centre can take and send, 0: any number
     tries      times an agent reports to a centre or leader in a tick until it is answered
     standby    whether a second host stands by for the centre
-    alone_after  ticks without an answer of the centre after which an agent acts on its own
+    alone_after  ticks without an answer of the centre, or of a leader, after which an agent acts on its own
     eps        bidding step of auctions
     gain       share of the wanted agents that an intention moves in a tick
     period     ticks between intentions

@@ -73,7 +73,8 @@ def test_nobody_said_anything():
 
 
 def told(owner, until=9, number=0, done=False, barred=-1):
-    return Word(*map(jnp.asarray, (number, owner, until, 1.0, done, barred)))
+    owner, until = (desk.BEGUN, desk.FOREVER) if done else (owner, until)
+    return Word(*map(jnp.asarray, (number, owner, until, 1.0, barred)))
 
 
 @pytest.mark.parametrize(
@@ -130,12 +131,16 @@ def test_what_was_held_is_over_when_the_agent_has_finished_it(change, over):
 def two_ticks(protocol, first, later):
     """What is decided in the second of two ticks, and which desks are done."""
     key, n = jax.random.key(0), first.place.shape[0]
-    lasting = comms.boot(key, protocol, n)
-    for t, view in enumerate((first, later)):
-        now = view._replace(t=jnp.full(n, t, jnp.int32))
-        talked = comms.converse(key, key, protocol, lasting, now, None, NoFault(), (), None, n, jnp.int32(t))
-        lasting = talked.lasting
-    return talked.decision, getattr(lasting.places, "desk", lasting.places).done
+
+    def tick(lasting, given):
+        t, view = given
+        now = view._replace(t=jnp.full(n, t))
+        talked = comms.converse(key, key, protocol, lasting, now, None, NoFault(), (), None, n, t)
+        return talked.lasting, talked.decision
+
+    both = jax.tree.map(lambda *leaves: jnp.stack(leaves), first, later)
+    lasting, decisions = jax.lax.scan(tick, comms.boot(key, protocol, n), (jnp.arange(2), both))
+    return decisions[1], getattr(lasting.places, "desk", lasting.places).done
 
 
 @pytest.mark.parametrize("kind", [Claim, Auction, ContractNet, TeamClaim])

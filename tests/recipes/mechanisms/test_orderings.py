@@ -134,7 +134,8 @@ def test_rows_with_mail_lost(fleets):
     assert above(three["auction"], three["contract_net"]) and above(three["contract_net"], three["central_naive"])
     assert above(three["stigmergy"], three["central_naive"]) and above(three["central_naive"], three["alone"])
     assert tied(five["auction"], five["central"], 0.015) and above(five["stigmergy"], five["alone"])
-    assert all(above(five["alone"], five[name]) for name in ("central_naive", "contract_net", "hierarchy"))
+    assert all(above(five["alone"], five[name]) for name in ("central_naive", "contract_net"))
+    assert above(five["hierarchy"], five["alone"], 0.03)  # where no answer comes its members act alone
     for name in ("alone", "stigmergy"):
         assert (of(fleets, name) == five[name]).all()
 
