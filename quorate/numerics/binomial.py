@@ -31,7 +31,7 @@ def guide(trials: Int[Array, ""], chance: Float[Array, ""], most: int) -> Guide:
     Cost: O(sqrt(most)). Only values within 8 standard deviations of the largest spread that `trials` can have are
     drawn; each of the others has a chance below 10^-14.
 
-    >>> guide(jnp.int32(3), jnp.float32(0.5), 3).base.shape
+    >>> jax.jit(guide, static_argnums=2)(jnp.int32(3), jnp.float32(0.5), 3).base.shape
     (2, 66)
     """
     width = min(most + 1, 2 * math.ceil(4 * math.sqrt(most)) + 64)
@@ -65,9 +65,9 @@ def guide(trials: Int[Array, ""], chance: Float[Array, ""], most: int) -> Guide:
 def draw(words: UInt32[Array, "..."], table: Guide) -> Int[Array, "..."]:
     """A number for each uniform word: two look-ups.
 
-    >>> table = guide(jnp.int32(3), jnp.float32(0.5), 3)
+    >>> table = jax.jit(guide, static_argnums=2)(jnp.int32(3), jnp.float32(0.5), 3)
     >>> words = (jnp.arange(8, dtype=jnp.uint32) << 29) + 2**28
-    >>> draw(words, table).tolist()
+    >>> jax.jit(draw)(words, table).tolist()
     [0, 1, 1, 1, 2, 2, 2, 3]
     """
     high = words >= jnp.uint32(2**31)

@@ -19,8 +19,8 @@ from quorate.verify.tabulate import (
     distinct,
     marked,
     meanings,
+    messages,
     opened,
-    padded,
     shares_of,
     size_of,
     unique,
@@ -79,7 +79,7 @@ def automaton(
         raise Refusal(f"{name} reads its mail one by one; only protocols that hear sums are solved exactly")
     states, people = _kinds(protocol, honest)
     ballots = opened(protocol, states, values, len(people))
-    message = voices(protocol, ballots)[0]
+    message = messages(protocol, ballots)
     leaves = jax.tree.leaves(message)
     if not leaves or any(leaf.dtype != bool or leaf.ndim != 1 for leaf in leaves):
         raise Refusal(f"{name} sends more than yes and no; only counted votes are solved exactly")
@@ -120,10 +120,8 @@ def _kinds(protocol: Protocol, honest: int) -> tuple[PyTree, np.ndarray]:
 
 def _messages(protocol: TallyProtocol, ballots: PyTree) -> tuple[np.ndarray, np.ndarray]:
     """([ballots, L]: what is said, 0 where nothing is; [ballots]: who has settled)."""
-    size = size_of(ballots)
-    message, speaks, settled = jax.tree.map(np.asarray, voices(protocol, padded(ballots, 8)))
-    said = np.stack([leaf & speaks for leaf in jax.tree.leaves(message)], axis=1).astype(np.int64)
-    return said[:size], settled[:size]
+    message, speaks, settled = voices(protocol, ballots)
+    return np.stack([leaf & speaks for leaf in jax.tree.leaves(message)], axis=1).astype(np.int64), settled
 
 
 def _coarsest(

@@ -79,7 +79,7 @@ class Explored(NamedTuple):
         for layer, pool, shares in zip(
             reversed(self.layers[:-1]), reversed(self.pools[:-1]), reversed(self.shares), strict=True
         ):
-            settled = np.asarray(tabulate.voices(self.protocol, pool)[2])[layer.states % tabulate.size_of(pool)]
+            settled = tabulate.voices(self.protocol, pool)[2][layer.states % tabulate.size_of(pool)]
             ahead = sum(share * value[then[layer.quiet]] for share, then in zip(shares, layer.then, strict=True))
             value = np.where(settled.all(axis=1), Fraction(0), 1 + ahead)
         return max(value[self.begins])
@@ -268,7 +268,7 @@ def _round(
     sizes = np.array([len(row) for row in rows], float)[view]
     clock.ask(float(sizes.prod(axis=1).sum()), float(len(states)), left)
     layer, raw, unique = _expanded(states, value, view, rows, tabulate.size_of(following), len(cuts), exchange)
-    settled = np.asarray(tabulate.voices(protocol, following)[2])
+    settled = tabulate.voices(protocol, following)[2]
     over = [bool(settled[np.unique(part)].all()) for part in back]
     return layer, Step(view, rows, lies, raw, cuts, over), unique, following
 

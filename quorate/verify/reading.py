@@ -54,7 +54,7 @@ def alphabet(protocol: Protocol, roster: Roster, values: Sequence[int], messages
     just proposed, and `messages`."""
     ballots, _ = begun(protocol, roster, tuple(values), np.zeros((1, roster.honest), np.int64))
     if complete(protocol, ballots):
-        letters = len(jax.tree.leaves(tabulate.voices(protocol, ballots)[0]))
+        letters = len(jax.tree.leaves(tabulate.messages(protocol, ballots)))
         known = list(itertools.product((False, True), repeat=letters))
     else:
         known = sayable(protocol, ballots)
@@ -63,14 +63,14 @@ def alphabet(protocol: Protocol, roster: Roster, values: Sequence[int], messages
 
 def complete(protocol: Protocol, ballots: PyTree) -> bool:
     """Whether messages are a few yes and no, so that all there are can be tried."""
-    leaves = jax.tree.leaves(tabulate.voices(protocol, ballots)[0])
+    leaves = jax.tree.leaves(tabulate.messages(protocol, ballots))
     return 0 < len(leaves) <= LETTERS and all(leaf.dtype == bool and leaf.ndim == 1 for leaf in leaves)
 
 
 def sayable(protocol: Protocol, ballots: PyTree) -> list[Message]:
     """What the ballots say; and the same with each part that is whole numbers replaced by the smallest and by the
     largest of its type, which are below and above all that is said."""
-    said, speaks, _ = jax.tree.map(np.asarray, tabulate.voices(protocol, ballots))
+    said, speaks, _ = tabulate.voices(protocol, ballots)
     leaves = [leaf[speaks] for leaf in jax.tree.leaves(said)]
     whole = [i for i, leaf in enumerate(leaves) if np.issubdtype(leaf.dtype, np.integer)]
     wide = [leaves]
@@ -97,7 +97,7 @@ def begun(protocol: Protocol, roster: Roster, values: tuple[int, ...], chosen: n
 
 def masked(protocol: Protocol, pool: PyTree) -> tuple[PyTree, np.ndarray]:
     """(what each ballot says, zero where it does not speak; whether it speaks)."""
-    said, speaks, _ = jax.tree.map(np.asarray, tabulate.voices(protocol, pool))
+    said, speaks, _ = tabulate.voices(protocol, pool)
 
     def quiet(leaf: np.ndarray) -> np.ndarray:
         return np.where(speaks.reshape(-1, *(1,) * (leaf.ndim - 1)), leaf, 0).astype(leaf.dtype)

@@ -146,13 +146,23 @@ def _after(protocol: Any, key: Any, ballots: PyTree, totals: PyTree, coin: Any) 
     return jax.vmap(hear, (None, 0, None, None))(key, ballots, totals, coin)
 
 
-_heard = jax.jit(jax.vmap(_after, (None, None, None, None, 0)))
+_heard = jax.vmap(_after, (None, None, None, None, 0))
 
 
 @jax.jit
-def voices(protocol: Any, ballots: PyTree) -> tuple[PyTree, Any, Any]:
-    """(what each ballot sends, whether it speaks, whether it is settled)."""
+def _voices(protocol: Any, ballots: PyTree) -> tuple[PyTree, Any, Any]:
     return jax.vmap(protocol.send)(ballots), jax.vmap(protocol.speaks)(ballots), jax.vmap(protocol.settled)(ballots)
+
+
+def voices(protocol: Any, ballots: PyTree) -> tuple[PyTree, np.ndarray, np.ndarray]:
+    """(what each ballot sends, whether it speaks, whether it is settled)."""
+    size = size_of(ballots)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[:size], _voices(protocol, padded(ballots, 8)))
+
+
+def messages(protocol: Any, ballots: PyTree) -> PyTree:
+    """The shapes of what ballots send."""
+    return jax.eval_shape(_voices, protocol, ballots)[0]
 
 
 def _differ(one: PyTree, other: PyTree) -> Any:
@@ -180,14 +190,16 @@ def _steps(protocol: Any, key: Any, ballots: PyTree, totals: PyTree) -> Any:
 
 
 @jax.jit
-def _strange(protocol: Any, key: Any, ballots: PyTree, totals: PyTree, table: PyTree, meant: Any) -> Any:
-    """Whether some word of `PROBES` means something else than row meant[i] of the table."""
+def _table(protocol: Any, key: Any, ballots: PyTree, totals: PyTree, words: Any, meant: Any) -> tuple[PyTree, Any]:
+    """The ballot after hearing each total with each of `words`, leaves [words, ballots, totals, ...]; and whether some
+    word of `PROBES` means something else than row meant[i] of it."""
+    table = _heard(protocol, key, ballots, totals, words)
 
     def window(given: tuple[Any, Any]) -> Any:
         after = _heard(protocol, key, ballots, totals, given[0])
         return jnp.any(_rows_differ(after, jax.tree.map(lambda leaf: leaf[given[1]], table)))
 
-    return jnp.any(jax.lax.map(window, (PROBES.reshape(-1, WINDOW), meant.reshape(-1, WINDOW))))
+    return table, jnp.any(jax.lax.map(window, (PROBES.reshape(-1, WINDOW), meant.reshape(-1, WINDOW))))
 
 
 @jax.jit
@@ -227,8 +239,8 @@ def written(protocol: Any, ballots: PyTree, totals: PyTree) -> tuple[tuple[int, 
             if len(cuts) > MEANINGS:
                 raise Refusal(f"the coin of {name} has more than {MEANINGS} meanings; it cannot be solved exactly")
     words = np.array(cuts + [cuts[-1]] * (-len(cuts) % 4), np.uint32)
-    table = _heard(*told, words)
-    if _strange(*told, table, np.searchsorted(cuts, PROBES, side="right") - 1):
+    table, strange = _table(*told, words, np.searchsorted(cuts, PROBES, side="right") - 1)
+    if strange:
         raise Refusal(
             f"the coin of {name} changes its meaning more often than can be seen; read it by thresholds (coin < c)"
         )

@@ -1,5 +1,6 @@
 """Boards: the engine against a naive twin, its bill, who is away, and one place against a sum over everybody."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +17,7 @@ from tests.pinboard import Pinboard, Wish, wishes
 COIN, KEY, NOTHING = jax.random.key(5), jax.random.key(3), NoFault()
 
 
+@eqx.filter_jit
 def meeting(protocol, wish, here=None, fault=NOTHING, lasting=None, t=0, key=KEY, trusted=None):
     agents = jax.tree.leaves(wish)[0].shape[0]
     lasting = comms.boot(key, protocol, agents) if lasting is None else lasting
@@ -58,8 +60,10 @@ def twin(protocol: Pinboard, wish: Wish, offset: int, here=None):
     return heaps, np.array(reads), np.array(kept), wish
 
 
-@pytest.mark.parametrize("places", [3, FEW + 4])
-@pytest.mark.parametrize("capacity", [0, 2])
+BARE = pytest.param(FEW + 4, 0, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("places", "capacity"), [(3, 0), (3, 2), (FEW + 4, 2), BARE])
 def test_a_round_is_that_of_the_naive_twin(places, capacity):
     protocol = Pinboard(places=places, capacity=capacity, hosts=2)
     round_ = jax.jit(lambda wish, here: meeting(protocol, wish, here=here))
@@ -206,8 +210,8 @@ BY_SUM = jax.jit(lambda key, votes: comms.converse(key, COIN, Sums(), (), votes,
 def test_places_keep_their_state_from_tick_to_tick_and_know_the_tick():
     protocol = Pinboard()
     wish = wishes(np.random.default_rng(1), 4, 3)
-    first = meeting(protocol, wish, t=7)
-    second = meeting(protocol, wish, t=8, lasting=first.lasting)
+    first = meeting(protocol, wish, lasting=comms.boot(KEY, protocol, 4), t=jnp.int32(7))
+    second = meeting(protocol, wish, lasting=first.lasting, t=jnp.int32(8))
     assert second.lasting.places.served.tolist() == [2, 2, 2]
     assert second.lasting.places.heap.t.tolist() == [8, 8, 8]
 

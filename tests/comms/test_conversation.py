@@ -65,8 +65,17 @@ def said(rounds, fault, links, key=None):
 LIARS = Counter(marked=jnp.arange(N) < 2, extras=1)
 
 
-@pytest.mark.parametrize("fault", [NoFault(), LIARS, Chain(faults=(LIARS, Loss(share=0.3), Delay(rounds=2)))])
-@pytest.mark.parametrize("links", [None, comms.ring(N), comms.ring(N, sparse=True)], ids=["sum", "lists", "edges"])
+FAULTS = {"none": NoFault(), "liars": LIARS, "chain": Chain(faults=(LIARS, Loss(share=0.3), Delay(rounds=2)))}
+ROUTES = {"sum": None, "lists": comms.ring(N), "edges": comms.ring(N, sparse=True)}
+USUAL = {("none", "sum"), ("chain", "lists"), *(("liars", route) for route in ROUTES)}  # the others: make proof
+CASES = [
+    pytest.param(fault, links, marks=() if (what, route) in USUAL else pytest.mark.slow, id=f"{route}-{what}")
+    for route, links in ROUTES.items()
+    for what, fault in FAULTS.items()
+]
+
+
+@pytest.mark.parametrize(("fault", "links"), CASES)
 def test_a_loop_and_rounds_written_out_are_the_same(monkeypatch, fault, links):
     written = said(3, fault, links)
     monkeypatch.setattr(conversation, "UNROLLED", 0)

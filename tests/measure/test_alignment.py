@@ -1,4 +1,5 @@
 import itertools
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -41,10 +42,9 @@ def naive_factoredness(score, pay, agent, num_agents, num_actions, same_state=Fa
 def test_selfish_factoredness_is_that_of_the_loops(name):
     world, score, own = twins.TWINS[name]
     found = factoredness(world, Selfish(), KEY)
+    whole, mine = cache(lambda z: score(world, z)), cache(lambda z, i: own(world, z, i))
     for agent in (0, 3):
-        expected = naive_factoredness(
-            lambda z: score(world, z), lambda z, i: own(world, z, i), agent, world.num_agents, world.num_actions
-        )
+        expected = naive_factoredness(whole, mine, agent, world.num_agents, world.num_actions)
         assert found[agent] == pytest.approx(expected, abs=1e-6)
 
 
@@ -65,7 +65,10 @@ WORLDS = {
 }
 
 
-@pytest.mark.parametrize("name", WORLDS)
+SCALAR = pytest.param("devices", marks=pytest.mark.slow)  # and in tests/utilities, with three utilities
+
+
+@pytest.mark.parametrize("name", [SCALAR, *(name for name in WORLDS if name != "devices")])
 def test_team_and_difference_utilities_are_factored_in_every_pair(name):
     world = WORLDS[name]
     for utility in FACTORED:
@@ -140,7 +143,7 @@ def naive_learnability(score_of, agent, actions, num_actions, num_agents):
     return own, noise
 
 
-@pytest.mark.parametrize("name", ["bar", "devices", "squeeze"])
+@pytest.mark.parametrize("name", ["bar", "devices", pytest.param("squeeze", marks=pytest.mark.slow)])
 def test_learnability_is_that_of_the_loops(name):
     """The numerator exactly, the denominator within five standard errors of 4000 samples."""
     world = {

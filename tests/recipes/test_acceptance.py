@@ -31,7 +31,7 @@ def by_configuration(method: str, n: int, **changes) -> np.ndarray:
 LARGE = pytest.param(1000, marks=pytest.mark.slow)  # a thousand agents: make proof
 
 
-@pytest.mark.parametrize("n", [50, 100, LARGE])
+@pytest.mark.parametrize("n", [50, pytest.param(100, marks=pytest.mark.slow), LARGE])
 def test_acceptance_02_random_choice_follows_its_law(n):
     """|S| / K with S normal of variance N / 4 + ... gives a mean of 1.13 / sqrt(N), within 10 % (Fig. 4, Ran)."""
     assert by_configuration("random", n).mean() == pytest.approx(1.13 / np.sqrt(n), rel=0.1)
@@ -92,7 +92,7 @@ def test_acceptance_07_team_utility_does_not_recover():
     assert curve[-10:].mean() > 1.2 * curve[90:100].mean()
 
 
-@pytest.mark.parametrize("n", [50, 100])
+@pytest.mark.parametrize("n", [pytest.param(50, marks=pytest.mark.slow), 100])
 def test_half_failed_does_not_beat_search(n):
     """Fig. 7 and 8 claim it does; with failed devices off it does not at N = 50, and at N = 100 no longer clearly."""
     failed = by_configuration("expected_difference", n, fail_fraction=0.5)

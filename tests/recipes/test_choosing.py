@@ -17,6 +17,7 @@ from tests.running import DEVICES, call, device_errors, device_file, only, stric
 
 SMALL = {"runs": 3, "steps": 30}
 POINTS = {"scalar": 1, "vector": 5}
+KINDS = ["scalar", pytest.param("vector", marks=pytest.mark.slow)]  # each compiles every method anew: make proof
 METHODS = {"random", *UTILITIES}
 YARDSTICKS = {"all_devices", "best_single_device"}
 SOLVERS = {  # that apply
@@ -30,7 +31,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("devices")
 
 
-@pytest.fixture(scope="module", params=POINTS)
+@pytest.fixture(scope="module", params=KINDS)
 def kind(request):
     return request.param
 

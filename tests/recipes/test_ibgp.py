@@ -163,6 +163,24 @@ def test_what_came_back_of_the_paper_s_tables(tables):
     assert ("6", "recovered") not in {(row["table"], row["how_far"]) for row in recovered(tables)}
 
 
+def test_what_is_played_is_what_is_solved(result):
+    """The best attack strikes as often as it should, and babble scores as it is solved: 4.5 standard errors."""
+    for row in result.tables["strikes"]:
+        assert row["exact_fraction"] == "1/4" and row["votes"] == 400
+        assert abs(row["share"] - 1 / 4) < 4.5 * (3 / 16 / row["votes"]) ** 0.5
+        assert row["low_99"] <= row["low"] <= row["share"] <= row["high"] <= row["high_99"]
+    for row in result.tables["babble"]:
+        assert abs(row["played"] - row["exact"]) < 4.5 * row["error"]
+
+
+def test_the_gap_on_the_protocol_itself(result):
+    """A liar's split in the first round splits most of the 8 targets, and next to none where all rounds are dispersed,
+    by the counts and by the engine. What they may differ by: tests/recipes/test_ibgp_parts.py."""
+    once, always = result.tables["replayed"]
+    assert (once["dispersed"], always["dispersed"]) == ("first round", "every round")
+    assert min(once["mean_split"], once["beside"]) > 6 > 1 > max(always["mean_split"], always["beside"])
+
+
 def test_the_report_is_whole(result):
     assert result.as_json(tables=True)["figures"] and result.report().startswith("<!doctype html>")
     assert {"one_round", "plays", "gap", "dispersion", "reached", "selection", "recovered"} <= set(result.tables)

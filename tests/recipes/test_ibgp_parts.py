@@ -175,11 +175,11 @@ def test_world_and_learner_keep_their_contracts():
 def test_who_sees_the_chance():
     """Every number of nodes is as likely as any other, unless it is given."""
     keys = jax.random.split(jax.random.key(0), 4000)
-    drawn = jax.vmap(scene.CallToAct(num_agents=3, enough=2).reset)(keys).seen
+    drawn = jax.jit(jax.vmap(scene.CallToAct(num_agents=3, enough=2).reset))(keys).seen
     counts = np.bincount(np.asarray(drawn).sum(axis=1), minlength=4)
     assert np.all(np.abs(counts - 1000) < 4.5 * (4000 * 3 / 16) ** 0.5)
     assert np.all(np.abs(np.asarray(drawn).sum(axis=0) - 2000) < 4.5 * 1000**0.5)
-    fixed = jax.vmap(scene.CallToAct(num_agents=3, enough=2, willing=2).reset)(keys[:50]).seen
+    fixed = jax.jit(jax.vmap(scene.CallToAct(num_agents=3, enough=2, willing=2).reset))(keys[:50]).seen
     assert set(np.asarray(fixed).sum(axis=1).tolist()) == {2}
 
 
@@ -190,6 +190,7 @@ def test_enough_are_never_stopped_and_too_few_never_misled():
     assert set(scores[0].tolist()) == {0.0} and set(scores[1].tolist()) == {1.0}
 
 
+@pytest.mark.slow  # with fewer votes in tests/recipes/test_ibgp.py
 def test_the_best_attack_strikes_as_often_as_it_should():
     rows = sampled.strikes(Study(), 4, 3000)
     assert {row["exact_fraction"] for row in rows} == {"1/3"}
@@ -198,6 +199,7 @@ def test_the_best_attack_strikes_as_often_as_it_should():
         assert row["low_99"] <= row["low"] <= row["share"] <= row["high"] <= row["high_99"]
 
 
+@pytest.mark.slow  # with fewer votes in tests/recipes/test_ibgp.py
 def test_babble_is_played_as_it_is_solved():
     for row in sampled.babbled(Study(), 4, 3000):
         assert abs(row["played"] - row["exact"]) < 4.5 * row["error"]
@@ -233,6 +235,7 @@ def test_the_gap_is_played_and_the_remedy_works():
     assert always < 1
 
 
+@pytest.mark.slow  # tests/recipes/test_ibgp.py sees the gap in the rows
 def test_the_gap_on_the_protocol_itself():
     """The engine splits as many targets of the real protocol as the counts have it, and the remedy works there."""
     counted, played = (

@@ -68,9 +68,19 @@ UTILITIES = {"team": Team(), "wonderful_life": WonderfulLife(), "expected_differ
 every_world = pytest.mark.parametrize("name", CASES)
 
 
+@eqx.filter_jit
+def scored(world, actions):
+    return world.score((), actions, ())
+
+
+@eqx.filter_jit
+def paid(utility, world, actions, score, chances):
+    return utility(world, (), actions, (), score, chances)
+
+
 def pay(utility, world, actions, chances=None):
     actions = jnp.asarray(actions)
-    return np.asarray(utility(world, (), actions, (), world.score((), actions, ()), chances), np.float64)
+    return np.asarray(paid(utility, world, actions, scored(world, actions), chances), np.float64)
 
 
 def instead(actions, agent, action):
@@ -110,10 +120,10 @@ def test_a_change_of_mind_moves_pay_and_score_alike(name):
     actions = drawn(world, 11)
     for agent in range(world.num_agents):
         other = np.array(instead(actions, agent, (actions[agent] + 1) % world.num_actions), np.int32)
-        moved = float(world.score((), jnp.asarray(other), ()) - world.score((), jnp.asarray(actions), ()))
+        after, before = (np.asarray(scored(world, jnp.asarray(turn))) for turn in (other, actions))
         for utility in (WonderfulLife(), ExpectedDifference()):
             change = pay(utility, world, other)[agent] - pay(utility, world, actions)[agent]
-            assert change == pytest.approx(moved, abs=2e-5 * (1 + abs(float(world.score((), jnp.asarray(other), ())))))
+            assert change == pytest.approx(float(after - before), abs=2e-5 * (1 + abs(float(after))))
 
 
 @every_world
@@ -123,7 +133,7 @@ def test_expected_difference_is_zero_on_average_over_own_actions(name):
     everyone = jnp.asarray(np.tile(chances, (world.num_agents, 1)), jnp.float32)
     for agent in range(world.num_agents):
         turns = [np.array(instead(actions, agent, action), np.int32) for action in range(world.num_actions)]
-        scale = 1 + max(abs(float(world.score((), jnp.asarray(turn), ()))) for turn in turns)
+        scale = 1 + max(abs(float(scored(world, jnp.asarray(turn)))) for turn in turns)
         even = np.mean([pay(ExpectedDifference(), world, turn)[agent] for turn in turns])
         own = chances @ [pay(ExpectedDifferenceOwnPolicy(), world, turn, everyone)[agent] for turn in turns]
         assert abs(even) < 2e-6 * scale and abs(own) < 2e-6 * scale
@@ -180,8 +190,12 @@ def test_both_touches_at_one_place_are_one_change():
     """Amounts 1 and 3 at one place of two; replacing the 1 by 5 makes 8 there and leaves the other place alone."""
     parts, others = At(jnp.array([0, 0]), jnp.array([1.0, 3.0]), 2), At(jnp.array([0, 1]), jnp.array([5.0, 2.0]), 2)
     world = CASES["mixed"][0]
-    total = replaced(world.total(parts), parts, others)
-    assert total.sum(lambda place, amount: (10.0**place) * amount**2).tolist() == [64.0, 1.0 + 10 * 4.0]
+
+    @jax.jit
+    def changed(parts, others):
+        return replaced(world.total(parts), parts, others).sum(lambda place, amount: (10.0**place) * amount**2)
+
+    assert changed(parts, others).tolist() == [64.0, 1.0 + 10 * 4.0]
 
 
 def closed_forms(errors, actions):

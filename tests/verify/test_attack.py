@@ -24,6 +24,7 @@ SMALL = [
     dict(n=10, k=4, t=2, margin=(0,) + (2,) * 9),
     dict(n=16, k=12, t=3),
 ]
+OWN_MARGINS = dict(n=5, k=3, t=2, margin=(2, 2, 2, 1, 2), max_rounds=5)
 
 
 def of(options):
@@ -31,15 +32,20 @@ def of(options):
     return entry, protocol, roster
 
 
+LARGEST = [pytest.param(options, marks=pytest.mark.slow) for options in SMALL[3:]]  # seconds each: make proof
+
+
 @pytest.mark.parametrize("method", ["cem", "mutation"])
-@pytest.mark.parametrize("options", SMALL, ids=str)
+@pytest.mark.parametrize("options", [*SMALL[:3], OWN_MARGINS, *LARGEST], ids=str)
 def test_searches_find_the_worst_case_of_small_votes(method, options):
     found = attack("hidden_stop_vote", method=method, **options)
     assert found.found == found.exact
     assert found.episodes >= 64 * len(found.starts) and found.plans.shape[0] == len(found.starts)
 
 
-@pytest.mark.parametrize(("method", "seeds"), [("cem", 3), ("mutation", 3), ("learned", 1)])
+@pytest.mark.parametrize(
+    ("method", "seeds"), [("cem", 3), ("mutation", 3), pytest.param("learned", 1, marks=pytest.mark.slow)]
+)
 def test_little_practice_finds_less_and_never_more(method, seeds):
     options = dict(n=6, k=4, t=2, max_rounds=4)
     for seed in range(seeds):
@@ -72,16 +78,16 @@ def test_a_game_too_large_to_solve_has_no_ratio():
     assert max(found.found) == pytest.approx(1 / 3)
 
 
-def test_starts_of_which_the_promise_does_not_speak_are_left_out():
+@pytest.mark.parametrize("method", ["mutation", pytest.param("learned", marks=pytest.mark.slow)])
+def test_starts_of_which_the_promise_does_not_speak_are_left_out(method):
     """It is about what nobody has seen: of starts where somebody has it says nothing, though all are sure to believe
     then."""
-    for method in ("mutation", "learned"):
-        found = attack("neighbourhood_vote", n=4, t=2, margin=1, method=method, episodes=1)
-        assert found.starts.tolist() == [[0] * 4]
-        assert found.exact == (1, None, None, None, None) and found.found[1:] == (None,) * 4
-        assert found.ratio == (found.found[0], None, None, None, None)
-        said = found.as_json()
-        assert said["exact"] == [1, None, None, None, None] and said["found"][1:] == said["ratio"][1:] == [None] * 4
+    found = attack("neighbourhood_vote", n=4, t=2, margin=1, method=method, episodes=1)
+    assert found.starts.tolist() == [[0] * 4]
+    assert found.exact == (1, None, None, None, None) and found.found[1:] == (None,) * 4
+    assert found.ratio == (found.found[0], None, None, None, None)
+    said = found.as_json()
+    assert said["exact"] == [1, None, None, None, None] and said["found"][1:] == said["ratio"][1:] == [None] * 4
 
 
 def test_a_promise_about_no_start_cannot_be_attacked():
@@ -259,21 +265,27 @@ def test_no_key_of_a_tick_leads_to_its_coin():
     here = scenario(case(vote, roster, entry.properties[0], entry.values, machine), Collecting(extras=1))
     assert isinstance(here, Scenario) and isinstance(here.learner, Earnest)
     key, t = jax.random.key(6), jnp.int32(2)
-    carry = step.begin(key, here, ())
-    step.tick(key, t, here, (), carry)
-    assert len(handed) == 5 + vote.rounds
+
+    @jax.jit
+    def all_handed(key):
+        step.tick(key, t, here, (), step.begin(key, here, ()))
+        return jnp.stack(handed)
+
+    public = all_handed(key)
+    assert len(public) == 5 + vote.rounds
     coin = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(key, step.COIN), t), step.COMMIT)
     coins = jax.vmap(lambda r: jax.random.fold_in(coin, r))(jnp.arange(vote.rounds))
     ancestors = jnp.stack([coin, jax.random.fold_in(jax.random.fold_in(key, step.COIN), t)])
     secret = jnp.concatenate([coins, ancestors])
     numbers = jnp.array([*range(16), step.RESET, step.COIN, step.INIT, step.LEARN], jnp.uint32)
 
+    @jax.jit
     def below(keys):
         return jax.vmap(lambda k: jax.vmap(lambda i: jax.random.fold_in(k, i))(numbers))(keys).reshape(-1)
 
     def words(keys):
         return {tuple(word) for word in np.asarray(jax.random.key_data(keys)).tolist()}
 
-    public, whole = jnp.stack(handed), key[None]
+    whole = key[None]
     assert not (words(public) | words(below(public)) | words(below(below(public)))) & words(secret)
     assert words(below(below(below(whole)))) >= words(secret[-2:-1])  # from the run's own key the search gets there

@@ -14,6 +14,7 @@ from quorate.verify import certificate, exact, explore
 from quorate.verify.exact import solve
 
 VOTE = PROTOCOLS["hidden_stop_vote"]
+OWN = {"n": 5, "k": 3, "t": 2, "margin": (2, 2, 2, 1, 2), "max_rounds": 5}
 SMALL = {"n": 4, "k": 3, "t": 1, "margin": 1, "min_rounds": 2, "max_rounds": 5}
 
 
@@ -46,7 +47,7 @@ def no(*args, **kwargs):
     ("name", "options", "solver"),
     [
         ("hidden_stop_vote", SMALL, solve),
-        ("hidden_stop_vote", {"n": 5, "k": 3, "t": 2, "margin": (2, 2, 2, 1, 2), "max_rounds": 5}, solve),
+        pytest.param("hidden_stop_vote", OWN, solve, marks=pytest.mark.slow),
         ("hidden_stop_vote", SMALL, explore.explore),
         ("hidden_stop_vote", SMALL, partial(explore.explore, exchange=False)),
         ("phase_king", {"n": 3, "t": 1}, explore.explore),

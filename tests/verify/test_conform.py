@@ -17,7 +17,7 @@ def protocol(name, **options):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("hidden_stop_vote", {"n": 5, "k": 3, "t": 2, "max_rounds": 4}),
+        pytest.param("hidden_stop_vote", {"n": 5, "k": 3, "t": 2, "max_rounds": 4}, marks=pytest.mark.slow),
         ("hidden_stop_vote", {"n": 4, "k": 2, "t": 1, "margin": (0, 1, 2, 1), "max_rounds": 4}),
         ("majority", {"n": 5, "t": 0}),
         ("common_coin", {"n": 4, "t": 1, "rounds": 3}),

@@ -108,7 +108,7 @@ def test_a_survey_agrees_with_exact_values():
 
 def test_an_off_by_one_in_the_threshold_is_flagged():
     """The optimum stays the same (one round is dangerous, another one); what liars at random reach does not."""
-    found = wrong(survey(SMALL, 40_000, OffByOne))
+    found = wrong(survey(SMALL[:1], 40_000, OffByOne))
     assert found and all("at random" in cell.what for cell in found)
 
 

@@ -55,10 +55,15 @@ def test_known_numbers(n, k, t, margin, high, expected):
 
 def test_mixed_margins():
     assert max(breach(5, 3, 2, (2, 2, 2, 1, 2), 2, 6)) == Fraction(2, 5)
-    assert max(breach(10, 4, 2, (0,) + (2,) * 9, 2, 6)) == Fraction(1, 5)
+    assert max(breach(5, 3, 2, (2, 2, 2, 2, 2), 2, 6)) == Fraction(1, 5)  # the same program
     for margins in ((1, 2, 2, 2), (2, 2, 2, 2)):
         expected = Fraction(1, 4) if margins == (2, 2, 2, 2) else ONE
         assert max(breach(4, 2, 2, margins, 2, 5)) == expected, margins
+
+
+@pytest.mark.slow
+def test_one_without_a_margin_among_ten_does_no_harm():
+    assert max(breach(10, 4, 2, (0,) + (2,) * 9, 2, 6)) == Fraction(1, 5)
 
 
 @pytest.mark.parametrize("law", ["uniform", "geometric:1/3"])
@@ -96,7 +101,7 @@ def test_liveness_and_possibility():
         (3, 2, 2, 2, 1, 4, "geometric:1/3"),
         (4, 3, 1, 3, 2, 4, "1/2,1/4,1/4"),
         (3, 2, 2, 3, 1, 4, "uniform"),
-        (4, 2, 1, (1, 0, 1, 2), 2, 4, "uniform"),
+        pytest.param(4, 2, 1, (1, 0, 1, 2), 2, 4, "uniform", marks=pytest.mark.slow),
         (3, 2, 2, (2, 1, 2), 1, 4, "uniform"),
         (3, 3, 1, 1, 4, 4, "uniform"),  # the last round is known
         (4, 3, 1, 0, 1, 1, "uniform"),  # there is only one
@@ -119,7 +124,12 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("name", CHANGES)
+# Each compiles anew; the others: make proof.
+FIRST = ("strictly more", "margin turned round", "end forgotten")
+TRIED = [pytest.param(name, marks=() if name in FIRST else pytest.mark.slow) for name in CHANGES]
+
+
+@pytest.mark.parametrize("name", TRIED)
 def test_one_changed_token_as_the_tree_says(name):
     kind = changed(*CHANGES[name])
     same = []
@@ -177,8 +187,8 @@ def test_what_the_hidden_coin_is_worth():
 
 
 def test_large_games_are_refused_by_their_number_of_plays():
-    protocol, _ = vote(3, (0, 0, 1, 1, 1, 2, 2, 2), 2, 3)
+    protocol, _ = vote(32, 4, 2, 4)
     with pytest.raises(Unsettled) as refused:
-        solve(protocol, Roster(8, 2), VOTE.values, VOTE.properties, most=100)
+        solve(protocol, Roster(64, 4), VOTE.values, VOTE.properties, most=100)
     assert refused.value.plays > 100
-    assert solved(vote(32, 4, 2, 4)[0], 64, 4).positions < 5000  # 64 nodes are no reason
+    assert solved(protocol, 64, 4).positions < 5000  # 64 nodes are no reason
