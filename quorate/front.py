@@ -175,11 +175,12 @@ def run(
     arguments   the recipe's own, as `quorate run RECIPE --help` lists them; numbers, sequences and text such as
                 "1..12" are understood
 
-    Errors: `Refusal` for bad input, before anything is written.
+    Errors: `Refusal` for bad input, before anything is written. docs/start.md shows whole runs.
 
-    >>> result = run("imperfect_devices", num_agents=12, configurations=2, runs=3, steps=30)
-    >>> {row["num_agents"] for row in result.rows}
-    {12}
+    >>> run("imperfect_devices", num_agents=0)
+    Traceback (most recent call last):
+        ...
+    quorate.errors.Refusal: --num-agents is 0; it counts agents and must be at least 1
     """
     module = recipe_module(recipe)
     declared = arguing.of(module.main)

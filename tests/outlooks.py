@@ -1,5 +1,6 @@
 """Outlooks and sites without a world, for tests of mechanisms."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -8,36 +9,39 @@ from quorate.protocols.site import Regions, Site
 
 
 def outlook(place, worth, open_=None, **changes) -> Outlook:
-    """Free agents that see these places, [N, K]; everything else is as at the first tick, unless changed."""
-    place, worth = jnp.asarray(place, jnp.int32), jnp.asarray(worth, jnp.float32)
+    """Free agents that see these places, [N, K]; everything else is as at the first tick, unless changed. Known numbers
+    are put together in numpy, which compiles nothing."""
+    known = not any(isinstance(given, jax.core.Tracer) for given in (place, worth, open_))
+    of = np if known else jnp
+    place, worth = of.asarray(place, of.int32), of.asarray(worth, of.float32)
     agents, options = place.shape
-    open_ = jnp.asarray(place >= 0 if open_ is None else open_)
+    open_ = of.asarray(place >= 0 if open_ is None else open_)
 
-    def each(value, dtype=jnp.int32):
-        return jnp.full(agents, value, dtype)
+    def each(value, dtype=np.int32):
+        return of.full(agents, value, dtype)
 
     view = Outlook(
         place=place,
-        worth=jnp.where(open_, worth, 0).astype(jnp.float32),
+        worth=of.where(open_, worth, 0).astype(np.float32),
         open=open_,
-        number=jnp.zeros((agents, options), jnp.int32),
-        eta=jnp.ones((agents, options), jnp.float32),
-        team=jnp.ones((agents, options), jnp.int32),
+        number=of.zeros((agents, options), np.int32),
+        eta=of.ones((agents, options), np.float32),
+        team=of.ones((agents, options), np.int32),
         free=each(True, bool),
         heading=each(-1),
         task=each(-1),
-        left=each(0, jnp.float32),
+        left=each(0, np.float32),
         valid=each(False, bool),
         waited=each(0),
         serving=each(-1),
         served=each(-1),
         region=each(0),
-        demand=each(0, jnp.float32),
+        demand=each(0, np.float32),
         capacity=each(1),
-        health=jnp.arange(agents, dtype=jnp.float32) / agents,
+        health=of.arange(agents, dtype=np.float32) / np.float32(agents),
         t=each(0),
     )
-    return view._replace(**changes)
+    return (jax.tree.map(jnp.asarray, view) if known else view)._replace(**changes)
 
 
 def random(seed: int, agents: int, places: int, options: int) -> Outlook:

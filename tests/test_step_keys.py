@@ -175,10 +175,10 @@ def test_no_two_keys_of_a_run_are_equal(monkeypatch):
             note("watch", key)
             return state, ()
 
-    def converse(key, coin_key, protocol, lasting, proposal, links, fault, fault_state, trusted, n):
+    def converse(key, coin_key, *rest):
         note("talk", key)
         note("coin", coin_key)
-        return talk(key, coin_key, protocol, lasting, proposal, links, fault, fault_state, trusted, n)
+        return talk(key, coin_key, *rest)
 
     talk = loop.comms.converse
     monkeypatch.setattr(loop.comms, "converse", converse)

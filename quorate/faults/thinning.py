@@ -18,7 +18,7 @@ def lost(key: PRNGKeyArray, counts: Int[Array, " N"], share: Float[Array, ""], m
     Cost: for each power of two up to max(counts) - min(counts) and once more, a random word and two look-ups an agent,
     and O(sqrt(most)) for the table (`quorate.numerics.binomial`).
 
-    >>> lost(jax.random.key(0), jnp.array([5, 9, 0]), jnp.float32(1), 9).tolist()
+    >>> jax.jit(lost, static_argnums=3)(jax.random.key(0), jnp.array([5, 9, 0]), jnp.float32(1), 9).tolist()
     [5, 9, 0]
     """
     least = jnp.min(counts)

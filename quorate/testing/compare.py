@@ -135,6 +135,12 @@ def check_fields(part: eqx.Module) -> None:
             check_fields(value)
 
 
+def shapes_of(part: Any, what: str, function: Callable, *args: Any) -> PyTree:
+    """What it returns in shapes and dtypes; nothing is computed."""
+    with promise(part, what):
+        return eqx.filter_eval_shape(lambda *given: function(*given), *args)
+
+
 def traced(part: Any, what: str, function: Callable, *args: Any) -> PyTree:
     """What it returns in shapes and dtypes; nothing is computed. It is asked twice over, and must be the same program:
     state that is kept in Python shows as a difference."""

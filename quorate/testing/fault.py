@@ -51,12 +51,12 @@ def check_fault(fault: Fault) -> None:
         scenario = Scenario(Lamps(num_agents=n), Uniform(), commit=Show(), fault=fault, topology=links)
         if n < 5:
             check_trace(fault, scenario)
-    check_runs(fault, scenario)
+    runs = check_runs(fault, scenario)
     for name in SHARES:
         if hasattr(fault, name):
             _check_off(fault, dataclasses.replace(fault, **{name: 0.0}))
     if isinstance(fault, CountingAttack):
-        check_routes(fault, scenario)
+        check_routes(fault, scenario, runs)
 
 
 def _takes_sums(fault: Fault) -> bool:

@@ -78,7 +78,7 @@ def check_utility(utility: Utility, world: World) -> None:
             return
         raise AssertionError(f"{kind(utility)}: it needs sums and is not refused in {kind(world)}, which has none")
     scenario, key, n = Scenario(world, Uniform(), utility), jax.random.key(1), world.num_agents
-    state = world.reset(key)
+    state = eqx.filter_jit(world.reset)(key)
     chances = jnp.full((n, world.num_actions), 1 / world.num_actions) if utility.needs_chances else None
 
     def pay(utility: Utility, actions: PyTree) -> PyTree:
@@ -86,7 +86,7 @@ def check_utility(utility: Utility, world: World) -> None:
         return utility(world, state, actions, after, world.score(state, actions, after), chances)
 
     idle = world.idle(state)
-    plays = jax.vmap(lambda k: some_actions(k, world, state))(jax.random.split(key, 3))
+    plays = jax.jit(jax.vmap(lambda k: some_actions(k, world, state)))(jax.random.split(key, 3))
     traced(utility, "the utility", pay, utility, idle)
     counted = Counted(pay)
     for actions in (idle, *(jax.tree.map(lambda leaf, i=i: leaf[i], plays) for i in range(3))):
@@ -99,6 +99,6 @@ def check_utility(utility: Utility, world: World) -> None:
         single = counted.call(other_values(utility), jax.tree.map(lambda leaf: leaf[2], plays))
     counted.once(utility, "the utility")
     with promise(utility, "vmap of the utility"):
-        many = jax.vmap(lambda actions: pay(other_values(utility), actions))(plays)
+        many = jax.jit(jax.vmap(lambda actions: pay(other_values(utility), actions)))(plays)
     close(utility, "the credit under vmap and by itself", many[2], single)
     check_trace(utility, scenario)

@@ -44,7 +44,7 @@ def check_scenario(scenario: Scenario) -> None:
     with promise(scenario, "vmap over keys"):
         eqx.filter_vmap(lambda k: run(start(k, scenario), scenario, 1, SEEN)[1])(jax.random.split(jax.random.key(5), 2))
     _check_beside(scenario, whole[1])
-    check_routes(scenario, scenario)
+    check_routes(scenario, scenario, (first, counted))
 
 
 def check_trace(part: Any, scenario: Scenario) -> None:
@@ -84,8 +84,8 @@ def _is_null(leaf: Any) -> bool:
     return isinstance(leaf, NoFault | Unwatched)
 
 
-def check_routes(part: Any, scenario: Scenario) -> None:
-    """A tally and a complete inbox lead to the same run."""
+def check_routes(part: Any, scenario: Scenario, runs: tuple[Progress, Counted]) -> None:
+    """A tally and a complete inbox lead to the same run; `runs` is what `check_runs` returned."""
     talks = [one for one in (scenario.talk, scenario.commit) if not isinstance(one, Silent)]
     state = scenario.world.reset(jax.random.key(0))
     free = scenario.topology is None and scenario.world.links(state) is None
@@ -93,5 +93,8 @@ def check_routes(part: Any, scenario: Scenario) -> None:
         return
     everybody = comms.complete(scenario.world.num_agents, scenario.fault.extras)
     listed = eqx.tree_at(lambda s: s.topology, scenario, everybody, is_leaf=lambda leaf: leaf is None)
-    runs = [run(eqx.filter_jit(start)(jax.random.key(5), one), one, TICKS, SEEN)[1] for one in (scenario, listed)]
-    close(part, "a run by sums and by complete inboxes", *runs)
+    first, counted = runs
+    middle, early = counted.call(scenario, first)
+    by_sum = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), early, counted.call(scenario, middle)[1])
+    by_list = eqx.filter_jit(lambda key, one: run(start(key, one), one, TICKS, SEEN)[1])(jax.random.key(5), listed)
+    close(part, "a run by sums and by complete inboxes", by_sum, by_list)

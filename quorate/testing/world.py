@@ -98,7 +98,7 @@ def _check_play(world: World) -> None:
 
     with promise(world, "vmap of an episode under scan"):
         many, scores = jax.jit(jax.vmap(episode))(keys)
-    state = world.reset(keys[1])
+    state = eqx.filter_jit(world.reset)(keys[1])
     for one in jax.random.split(keys[1], TICKS):
         state, score = counted.call(world, one, state)
     together = jax.tree.map(lambda leaf: leaf[1], (many, scores[:, -1]))

@@ -34,11 +34,11 @@ class Pattern(Fault):
 
 def outlook(worth, place=None, **more) -> Outlook:
     """Free agents with the worths [N, K] of options; every place unless given [N, K]."""
-    worth = jnp.asarray(worth, jnp.float32)
+    worth = worth if isinstance(worth, jax.core.Tracer) else np.asarray(worth, np.float32)
     place = np.tile(np.arange(worth.shape[1]), (len(worth), 1)) if place is None else place
-    place = jnp.asarray(place, jnp.int32)
-    near = jnp.full(worth.shape, 3.0, jnp.float32)
-    view = outlooks.outlook(place, worth, (worth > 0) & (place >= 0), eta=near, health=jnp.zeros(len(worth)))
+    place = np.asarray(place, np.int32)
+    near, health = np.full(worth.shape, 3.0, np.float32), np.zeros(len(worth), np.float32)
+    view = outlooks.outlook(place, worth, (worth > 0) & (place >= 0), eta=jnp.asarray(near), health=jnp.asarray(health))
     return view._replace(**more)
 
 

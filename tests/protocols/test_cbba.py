@@ -15,6 +15,7 @@ from quorate.protocols.cbba import CBBA, Cbba
 from quorate.testing import check_protocol
 from quorate.worlds.fleet import rolling
 from tests import outlooks
+from tests.proof import later
 from tests.protocols import desks
 
 AGENTS, PLACES, OPTIONS, ROUNDS = 8, 9, 6, 4
@@ -137,13 +138,18 @@ class Rash(Cbba):
         return after._replace(bids=bids)
 
 
-@pytest.mark.parametrize("bug", [Stubborn, Timid, Private, Rash])
+@pytest.mark.parametrize("bug", [Private, *later(Stubborn, Timid, Rash)])
 def test_the_twin_catches(bug):
     assert differs(bug(options=OPTIONS, rounds=ROUNDS))
 
 
+@pytest.mark.slow
 def test_promises():
+    """Of the registered one tests/contracts asks the same."""
     check_protocol(Cbba(options=3, rounds=2), outlooks.random(0, 4, 6, 3))
+
+
+def test_what_a_site_gives():
     made = CBBA.make(outlooks.site(AGENTS, PLACES, lease=7))
     assert (made.options, made.rounds, int(made.lease)) == (4, 4, 7)
 

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -39,6 +40,9 @@ def trace(protocol, links, proposals, key):
     return jax.tree.map(lambda leaf, leaves: jnp.concatenate([leaf[None], leaves]), first.push, later)
 
 
+followed, conversed = eqx.filter_jit(trace), eqx.filter_jit(comms.converse)
+
+
 def doubled(pushes):
     """What nodes have, from the halves that they push."""
     return np.asarray(pushes.sum, float) * 2, np.asarray(pushes.weight, float) * 2
@@ -49,11 +53,11 @@ def test_it_is_its_twin_step_by_step_and_mass_is_conserved_exactly(name):
     """Halves of small whole numbers are exact in float32, so every step is bit for bit that of a loop in float64."""
     links = TOPOLOGIES[name]
     n = len(links.index)
-    protocol, follow = over(links, 12), jax.jit(trace)
+    protocol = over(links, 12)
     reached = set()
     for seed in range(5):
         proposals = np.random.default_rng(seed).integers(0, 50, n).astype(np.int32)
-        pushes = follow(protocol, links, proposals, jax.random.key(seed))
+        pushes = followed(protocol, links, proposals, jax.random.key(seed))
         s, w = doubled(pushes)
         assert (s.sum(1) == proposals.sum()).all()
         assert (w.sum(1) == n).all()
@@ -74,8 +78,8 @@ def test_it_is_its_twin_step_by_step_and_mass_is_conserved_exactly(name):
 
 def test_the_engine_says_the_same():
     protocol, key, proposals = over(STAR, 8), jax.random.key(3), jnp.array([1, 0, 0, 1, 1], jnp.int32)
-    s, w = doubled(trace(protocol, STAR, proposals, key))
-    talked = comms.converse(
+    s, w = doubled(followed(protocol, STAR, proposals, key))
+    talked = conversed(
         key, jax.random.key(0), protocol, jnp.arange(5), proposals, STAR, NOTHING, (), None, len(proposals)
     )
     np.testing.assert_array_equal(talked.decision, (s[-1] / w[-1]).astype(np.float32))
@@ -140,7 +144,7 @@ class Rich(Fault):
 def decisions(fault, n=6):
     protocol, links = make(n=n, t=fault.extras, rounds=10), comms.complete(n, fault.extras)
     proposals = (jnp.arange(n) == 0).astype(jnp.int32)
-    talked = comms.converse(
+    talked = conversed(
         jax.random.key(0), jax.random.key(1), protocol, jnp.arange(n), proposals, links, fault, (), None, n
     )
     return np.asarray(talked.decision)
@@ -216,7 +220,7 @@ def test_what_was_not_measured_is_not_promised():
 def test_mass_shows_what_the_estimate_hides():
     """Who takes every message for its own has the right average of too much mass."""
     bug = ForAll(neighbours=make(n=4, t=0).neighbours, degree=np.full(4, 4), rounds=3)
-    s, w = doubled(trace(bug, comms.complete(4), jnp.array([1, 0, 0, 1]), jax.random.key(0)))
+    s, w = doubled(followed(bug, comms.complete(4), jnp.array([1, 0, 0, 1]), jax.random.key(0)))
     assert w[-1].sum() > 4
     assert np.allclose(s[-1].sum() / w[-1].sum(), 0.5)
 

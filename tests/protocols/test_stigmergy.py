@@ -19,6 +19,7 @@ from quorate.protocols.stigmergy import STIGMERGY, Stigmergy
 from quorate.testing import check_protocol
 from quorate.worlds.fleet import rolling
 from tests import outlooks
+from tests.proof import later
 
 AGENTS, PLACES, OPTIONS = 8, 10, 4
 
@@ -125,13 +126,18 @@ class Marking(Stigmergy):
         return Posts(place[None], (place >= 0)[None], amount=jnp.ones(1, jnp.float32))
 
 
-@pytest.mark.parametrize("bug", [Everlasting, Attracting, Rash, Fickle, Marking])
+@pytest.mark.parametrize("bug", [Marking, *later(Everlasting, Attracting, Rash, Fickle)])
 def test_the_twin_catches(bug):
     assert differs(bug(places=PLACES))
 
 
+@pytest.mark.slow
 def test_promises():
+    """Of the registered one tests/contracts asks the same."""
     check_protocol(Stigmergy(places=PLACES), case(0)[0])
+
+
+def test_what_a_site_gives():
     made = STIGMERGY.make(outlooks.site(AGENTS, PLACES, patience=5))
     assert (made.places, int(made.patience), STIGMERGY.teams) == (PLACES, 5, True)
 
@@ -198,6 +204,7 @@ def served(name: str, density: float, theta: float = 0.3) -> np.ndarray:
     return np.asarray((after.value_served - before.value_served) / (after.value_offered - before.value_offered))
 
 
+@pytest.mark.slow
 def test_near_saturation_it_is_above_alone_and_below_claim():
     assert np.mean(served("stigmergy", 7.0) - served("alone", 7.0)) > 0.02
     assert np.mean(served("stigmergy", 7.0) - served("claim", 7.0)) < -0.02

@@ -22,6 +22,7 @@ from quorate.protocols.strategies import NEVER, PolicySilence, SelectiveBroadcas
 from quorate.testing import check_protocol
 from quorate.worlds.fleet import rolling
 from tests import outlooks
+from tests.proof import later
 from tests.protocols import desks
 from tests.protocols.test_quorum import Losing
 
@@ -184,7 +185,7 @@ class Hopeful(PolicySilence):
         return super().serve(key, place_state, heap)._replace(last=heap.t)
 
 
-@pytest.mark.parametrize("bug", [Trusting, Slow, Hopeful])
+@pytest.mark.parametrize("bug", [Slow, *later(Trusting, Hopeful)])
 def test_every_drop_catches(bug):
     assert believes(silence(2, bug), 3, 11, 3)
 
@@ -200,7 +201,9 @@ def test_two_beats_are_missed_with_the_square_of_the_loss(share):
 VIEW = jax.tree.map(lambda leaf: leaf[0], outlooks.random(0, 4, 6, 3))
 
 
+@pytest.mark.slow
 def test_promises():
+    """Of the registered one tests/contracts asks the same."""
     claim = Claim(places=6)
     check_protocol(SelectiveBroadcast(protocol=claim, proposal=VIEW), outlooks.random(0, 4, 6, 3))
     check_protocol(PolicySilence(protocol=claim, proposal=VIEW, heartbeat=4), outlooks.random(0, 4, 6, 3))

@@ -101,9 +101,19 @@ def status(world, state):
     return world.status(state)
 
 
+@eqx.filter_jit
+def position(world, state):
+    return world.position(state)
+
+
+@eqx.filter_jit
+def _reset(world, key):
+    return world.reset(key)
+
+
 def play(world, actions, seed=0):
     """Every tick: (state before, what is seen, the tasks, the score, state after), as numpy."""
-    state, ticks = world.reset(jax.random.key(seed)), []
+    state, ticks = _reset(world, jax.random.key(seed)), []
     for one in actions:
         after, score, seen, tasks = _step(world, state, jnp.asarray(one))
         ticks.append(jax.tree.map(np.asarray, (state, seen, tasks, score, after)))

@@ -16,6 +16,7 @@ from tests.worlds.fleet.instances import (
     on_graph,
     on_plane,
     play,
+    position,
     random_actions,
     traits,
 )
@@ -28,21 +29,22 @@ def follow(world, twin, actions):
     """Plays both and compares every number of every tick. Returns how many services there were."""
     of_region = np.asarray(world.space.region_of_place())
     for state, seen, tasks, score, after in play(world, actions):
+        worth, left = np.zeros(seen.place.shape), np.zeros(world.num_agents)
         for i in range(world.num_agents):
             agent = twin.agents[i]
             for k, j in enumerate(seen.place[i]):
-                opens, worth = twin.option(tasks, i, j) if j >= 0 else (False, 0.0)
+                opens, worth[i, k] = twin.option(tasks, i, j) if j >= 0 else (False, 0.0)
                 assert seen.open[i, k] == opens
-                np.testing.assert_allclose(seen.worth[i, k], worth, atol=1e-5)
                 assert j < 0 or seen.number[i, k] == tasks.number[j] and seen.team[i, k] == tasks.team[j]
             assert seen.free[i] == twin.free(agent, i)
             assert seen.valid[i] == twin.valid(tasks, i)
             assert seen.serving[i] == (-1 if agent["serving"] is None else agent["serving"][0])
-            left = twin.walker.distance(i, twin.walker.place(agent["heading"])) if agent["heading"] >= 0 else 0
-            np.testing.assert_allclose(seen.left[i], left / twin.speed[i], atol=1e-5)
+            left[i] = twin.walker.distance(i, twin.walker.place(agent["heading"])) if agent["heading"] >= 0 else 0
             assert seen.demand[i] == twin.demand(tasks, np.flatnonzero(of_region == seen.region[i]))
+        np.testing.assert_allclose(seen.worth, worth, atol=1e-5)
+        np.testing.assert_allclose(seen.left, left / twin.speed, atol=1e-5)
         np.testing.assert_allclose(score, twin.tick(tasks, actions[state.t]), atol=1e-5)
-        np.testing.assert_allclose(world.position(jax.tree.map(jnp.asarray, after)), twin.walker.position(), atol=1e-5)
+        np.testing.assert_allclose(position(world, after), twin.walker.position(), atol=1e-5)
         assert after.heading.tolist() == [agent["heading"] for agent in twin.agents]
         assert after.waited.tolist() == [agent["waited"] for agent in twin.agents]
         counts = after.tallies

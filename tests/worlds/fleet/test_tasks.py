@@ -1,3 +1,4 @@
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,11 @@ from tests.worlds.fleet.instances import PLACES, on_plane, play, random_actions
 SEED = jnp.array([123, 456], jnp.uint32)
 
 
+@eqx.filter_jit
+def told(source, seed, t):
+    return source.tasks(seed, t)
+
+
 def many(**change):
     draw = np.random.default_rng(0)
     given = {"phase": draw.integers(0, 30, 20_000), "period": 30, "needs": (1, 2, 4, 8)}
@@ -18,7 +24,7 @@ def many(**change):
 
 def test_a_place_has_one_task_a_window_and_it_is_the_same_all_through_it():
     source = many(phase=np.arange(30).repeat(4))
-    seen = jax.vmap(lambda t: source.tasks(SEED, t))(jnp.arange(90))
+    seen = jax.jit(jax.vmap(lambda t: source.tasks(SEED, t)))(jnp.arange(90))
     number, release = np.asarray(seen.number), np.asarray(seen.release)
     assert (number == (np.arange(90)[:, None] - np.asarray(source.phase)) // 30).all()
     assert (release == np.asarray(source.phase) + 30 * number).all()
@@ -31,7 +37,7 @@ def test_a_place_has_one_task_a_window_and_it_is_the_same_all_through_it():
 
 def test_attributes_have_the_laws_they_are_said_to_have():
     """Means within five standard errors, and no two attributes, places or windows go together."""
-    tasks = many().tasks(SEED, jnp.int32(100))
+    tasks = told(many(), SEED, jnp.int32(100))
     value, slack = np.asarray(tasks.value), np.asarray(tasks.deadline - tasks.release)
     count = len(value)
     assert abs(value.mean() - 1) < 5 * np.sqrt(1 / 12 / count) and value.min() >= 0.5 and value.max() < 1.5
@@ -41,8 +47,8 @@ def test_attributes_have_the_laws_they_are_said_to_have():
         for one in values:
             share = 1 / len(values)
             assert abs(np.mean(np.asarray(column) == one) - share) < 5 * np.sqrt(share * (1 - share) / count)
-    later = many().tasks(SEED, jnp.int32(130))
-    other = many().tasks(SEED + 1, jnp.int32(100))
+    later = told(many(), SEED, jnp.int32(130))
+    other = told(many(), SEED + 1, jnp.int32(100))
     columns = [value, slack, np.asarray(tasks.duration), np.asarray(later.value), np.asarray(other.value)]
     columns.append(np.roll(value, 1))
     apart = np.abs(np.corrcoef(columns) - np.eye(len(columns)))
@@ -50,7 +56,7 @@ def test_attributes_have_the_laws_they_are_said_to_have():
 
 
 def test_intensity_is_the_share_of_windows_that_have_a_task():
-    real = np.asarray(many(intensity=0.3).tasks(SEED, jnp.int32(100)).real)
+    real = np.asarray(told(many(intensity=0.3), SEED, jnp.int32(100)).real)
     assert abs(real.mean() - 0.3) < 5 * np.sqrt(0.21 / len(real))
 
 
@@ -60,7 +66,7 @@ def test_a_hot_spot_moves_and_leaves_the_number_of_tasks_as_it_is():
     half = np.asarray(world.space.place[0]) > 25
     shares, totals = [], []
     for t in (60, 120):  # half a round apart: left of the middle, then right of it
-        real = np.asarray(world.source.tasks(SEED, jnp.int32(t + 15)).real)
+        real = np.asarray(told(world.source, SEED, jnp.int32(t + 15)).real)
         shares.append(real[half].sum() / real.sum())
         totals.append(real.sum() / even.num_actions)
     assert shares[0] < 0.42 and shares[1] > 0.58
@@ -68,9 +74,9 @@ def test_a_hot_spot_moves_and_leaves_the_number_of_tasks_as_it_is():
 
 
 def test_grace_makes_a_task_late_sooner():
-    tasks = many(grace=4).tasks(SEED, jnp.int32(100))
+    tasks = told(many(grace=4), SEED, jnp.int32(100))
     assert (tasks.due == tasks.release + 4 + tasks.duration).all()
-    usual = many().tasks(SEED, jnp.int32(100))
+    usual = told(many(), SEED, jnp.int32(100))
     assert (usual.due == usual.deadline + usual.duration).all()
 
 
@@ -85,7 +91,8 @@ def test_a_trace_of_the_written_out_rows_gives_the_same_episode():
     actions = random_actions(3, 18)
     ticks = play(rolls, actions, seed=9)
     seed = rolls.reset(jax.random.key(9)).seed
-    windows = [jax.vmap(lambda t: source.tasks(seed, t))(source.phase + 6 * c) for c in range(3)]
+    during = jax.jit(jax.vmap(lambda t: source.tasks(seed, t)))
+    windows = [during(source.phase + 6 * c) for c in range(3)]
     own = np.arange(PLACES)
     row = {
         name: np.concatenate([np.asarray(getattr(w, name))[own, own] for w in windows]) for name in windows[0]._fields
