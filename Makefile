@@ -40,8 +40,10 @@ $(STAMP): requirements.txt pyproject.toml
 demo: $(STAMP)
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sh examples/demo.sh
 
-# Most of the time goes into compiling programs that run once, so the default tests ask for less optimisation, and what
-# was compiled is kept: both processes share it, and the next run finds it. make clean forgets it.
+# Most of the time goes into compiling programs that run once, so the default tests ask for less optimisation and for
+# the older, faster way to emit loops, and what was compiled is kept: both processes share it, and the next run finds it.
+# make clean forgets it.
+test: export XLA_FLAGS += --xla_cpu_use_fusion_emitters=false
 test: export JAX_COMPILATION_CACHE_DIR = $(CURDIR)/$(PROGRAMS)
 test: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS = 0
 test: $(STAMP)

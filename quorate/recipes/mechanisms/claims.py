@@ -30,13 +30,13 @@ ON_RECORD: dict[str, tuple[Word, float | None]] = {
     "talk_must_be_strategic": ("in part", None),
     "stigmergy_is_robust_to_latency": ("holds", None),
     "centre_is_a_single_point_of_failure": ("in part", 0.9524),
-    "centre_is_a_bottleneck": ("holds", 0.4816),
+    "centre_is_a_bottleneck": ("holds", 0.08623),
     "hierarchies_lose_information": ("holds", 0.04448),
     "markets_are_efficient": ("in part", 0.9862),
     "misalignment_costs_more": ("in part", 0.1742),
     "identical_agents_fail_identically": ("in part", None),
     "observation_trumps_prediction": ("in part", 0.4367),
-    "redundancy_pays": ("holds", 0.1991),
+    "redundancy_pays": ("holds", 0.2284),
     "it_hardly_matters_in_light_load": ("does not hold", 0.03842),
 }
 
