@@ -12,6 +12,7 @@ from quorate.protocols.site import Mechanism, Site
 
 PRIORITY = 1e6  # who is on its way outbids all who ask
 LAST = jnp.iinfo(jnp.int32).max
+MOST = 16  # options on which an agent bids
 
 
 class Bids(NamedTuple):
@@ -70,7 +71,7 @@ class Cbba(Protocol):
     they take bids back, and telling old bids from new ones takes a time stamp of every agent at every agent, O(N^2).
 
     rounds  message rounds a tick
-    options K, as many as the outlook has
+    options K, the best ones of which an agent keeps bids; `make` takes at most 16 of what it sees
     lease   ticks a claim is believed without a word of its maker
 
     Cost O(N D K^2) a round with D neighbours; a message of 20 (K + 1) bytes on each link in each round. Errors: Refusal
@@ -97,7 +98,7 @@ class Cbba(Protocol):
         return Member(jnp.asarray(me, jnp.int32), _unknown(jnp.full(self.options + 1, -1, jnp.int32)), none, none)
 
     def propose(self, key, state: Member, proposal: Outlook) -> Bidding:
-        outlook, me = proposal, state.me
+        outlook, me = _shortlist(proposal, self.options), state.me
         serves = outlook.serving >= 0
         claims = (state.place >= 0) & (state.place == outlook.heading) & (state.number == outlook.task)
         claims &= outlook.free & outlook.valid & ~serves
@@ -161,6 +162,16 @@ class Cbba(Protocol):
         return ~ballot.changed
 
 
+def _shortlist(outlook: Outlook, count: int) -> Outlook:
+    """The outlook with the `count` best of its options; as it is where it has no more."""
+    if outlook.place.shape[0] <= count:
+        return outlook
+    worth = jnp.where(outlook.open & (outlook.place >= 0), outlook.worth, -jnp.inf)
+    best = jax.lax.top_k(worth, count)[1]
+    lists = ("place", "worth", "open", "number", "eta", "team")
+    return outlook._replace(**{name: getattr(outlook, name)[best] for name in lists})
+
+
 def _unknown(place: Array, number: Array | None = None) -> Bids:
     """No bids for these tasks."""
     none = jnp.full(place.shape, -1, jnp.int32)
@@ -188,7 +199,7 @@ def _best(said: Bids, place: Int[Array, " K+1"], number: Int[Array, " K+1"]) -> 
 
 def make(site: Site) -> Cbba:
     """Bids among neighbours; the scenario's topology says who these are, about 6 nearest both ways."""
-    return Cbba(options=site.options, rounds=site.rounds, lease=site.lease)
+    return Cbba(options=min(site.options, MOST), rounds=site.rounds, lease=site.lease)
 
 
 CBBA = Mechanism(make, "neighbours tell each other the highest bids they know; nobody keeps a place")

@@ -11,7 +11,7 @@ from quorate import comms, step
 from quorate.core import Fault, NoFault, Scenario
 from quorate.errors import Refusal
 from quorate.learners.deferring import Deferring
-from quorate.protocols.cbba import CBBA, Cbba
+from quorate.protocols.cbba import CBBA, MOST, Cbba
 from quorate.testing import check_protocol
 from quorate.worlds.fleet import rolling
 from tests import outlooks
@@ -171,6 +171,23 @@ def test_on_six_neighbours_it_is_the_greedy_assignment(seed):
     assert decision.tolist() == desks.greedy(view.worth)
     others = int(np.sum(links.real & (links.index != np.arange(20)[:, None])))
     assert float(bill.sent) == float(bill.heard) == 16 * others
+
+
+def test_an_agent_bids_on_the_best_that_it_sees():
+    """With room for 5 bids it does what it does where it sees no more than its 5 best, found by sorting."""
+    view, links = snapshot(3, 20)
+    order = np.argsort(-np.where(view.open, view.worth, -np.inf), axis=1, kind="stable")[:, :5]
+    lists = {
+        name: np.take_along_axis(np.asarray(getattr(view, name)), order, axis=1)
+        for name in ("place", "worth", "open", "number", "eta", "team")
+    }
+    few = Cbba(options=5, rounds=8)
+    decision, bill = talk(few, view, links)
+    least, small = talk(few, view._replace(**lists), links)
+    np.testing.assert_array_equal(decision, least)
+    assert float(bill.bytes) == float(small.bytes) and (decision >= 0).any()
+    assert not np.array_equal(decision, talk(Cbba(options=20, rounds=8), view, links)[0])
+    assert CBBA.make(outlooks.site(AGENTS, PLACES)._replace(options=128)).options == MOST
 
 
 def test_too_few_rounds_end_in_conflicts():

@@ -37,7 +37,8 @@ CLAIMS: list = []
 RECORDED: dict[str, Any] = {}
 BOARDED = ("lie", "forge", "silent", "flood", "vandal", "skim")  # attacks on boards: who has none is spared
 FEWER = 5  # the larger fleets of `growth` are averaged over so many times fewer draws
-COST, COMPILE = 4e-6, 12.0  # seconds an agent-tick, and a program: assumed, for the estimate before the start
+COST, COMPILE = 6e-6, 12.0  # seconds an agent-tick, and a program: assumed, for the estimate before the start
+SLOW = {"cbba": 15}  # times the usual seconds an agent-tick, assumed
 
 
 def main(
@@ -150,7 +151,8 @@ def _tried(description: Description, names: list[str], asked: list[str], seeds: 
 def _seconds(steps: float, names: list[str], asked: list[str], level: str, seeds: int) -> float:
     few = seeds > FEW and (level == "shares" or level == "search" and "attack" in asked)
     programs = len(names) * (1 + ("growth" in asked) + few)
-    return COST * steps + COMPILE * programs
+    each = sum(SLOW.get(name, 1) for name in names) / len(names)
+    return COST * each * steps + COMPILE * programs
 
 
 def _left_out(
