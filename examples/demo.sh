@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 echo "== New York, 2 October 2013: which coordination mechanism holds for its aircraft?"
 quorate compare examples/flights.toml --mechanisms alone,central,claim,contract_net,auction \
-    --conditions calm,described,loss_0.3,crash --seeds 3
+    --conditions calm,described,loss_0.3 --seeds 3
 echo
 echo "Open the report in a browser. The whole table, nine mechanisms under nine conditions, 20 draws each (growth 4):"
 echo "  quorate compare examples/flights.toml"
