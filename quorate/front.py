@@ -13,7 +13,7 @@ from typing import Any
 from quorate import __version__
 from quorate import arguments as arguing
 from quorate.errors import Refusal
-from quorate.experiments.claims import Claim, Judged, Measured
+from quorate.experiments.claims import Claim, Judged, Measured, judged
 from quorate.experiments.outcome import Outcome, Rows
 from quorate.experiments.store import Folder, plain, provenance, table
 from quorate.experiments.study import Nobody, Study
@@ -256,7 +256,7 @@ def _computed(
         seed=seed,
         rows=outcome.rows,
         tables=outcome.tables,
-        claims=_judge(claims, outcome),
+        claims=judged(claims, outcome.tables | {"rows": outcome.rows}),
         verdict=outcome.verdict,
         interval=outcome.interval,
         lede=outcome.lede,
@@ -328,29 +328,6 @@ class _Stages:
         self.progress.finish(name)
 
 
-def _judge(claims: list[Claim], outcome: Outcome) -> list[Judged]:
-    tables = outcome.tables | {"rows": outcome.rows}
-    found = [(claim, claim.judge(tables)) for claim in claims]
-    return [
-        Judged(claim, Measured("not judged", "the rows are not there"), True)
-        if measured is None
-        else judged_as(claim, measured)
-        for claim, measured in found
-    ]
-
-
-def judged_as(claim: Claim, measured: Measured) -> Judged:
-    """Beside the record: a sampled claim agrees if the recorded value lies in the 99 % interval of a difference of two
-    samples, an exact one if the verdict is the same."""
-    verdict, value = claim.recorded
-    if value is None or measured.low is None:
-        return Judged(claim, measured, verdict == measured.verdict)
-    # Both numbers are samples: their difference has the variance of both, so the interval is wider by the root of 2.
-    middle = measured.value
-    low, high = (middle + 2**0.5 * (end - middle) for end in (measured.low, measured.high))
-    return Judged(claim, measured, bool(low <= value <= high))
-
-
 def _command(recipe: str, declared: list[arguing.Argument], asked: dict[str, Any], seed: int) -> str:
     asks = entry(recipe)
     words = ["quorate", *(asks.command or ("run", recipe)), *(str(asked[name]) for name in asks.positional)]
@@ -367,18 +344,18 @@ def _read_back(module: Any, folder: Folder, asked: dict[str, Any], seed: int) ->
     try:
         stored = json.loads((folder.path / RESULT).read_text(encoding="utf-8"))
         claims = {claim.name: claim for claim in module.CLAIMS}
-        judged = []
-        for entry in stored["claims"]:
-            fields = {name: entry[name] for name in Measured._fields}
+        found = []
+        for told in stored["claims"]:
+            fields = {name: told[name] for name in Measured._fields}
             fields["ratio"] = None if fields["ratio"] is None else tuple(fields["ratio"])
-            judged.append(Judged(claims[entry["name"]], Measured(**fields), entry["as_recorded"]))
+            found.append(Judged(claims[told["name"]], Measured(**fields), told["as_recorded"]))
         return Result(
             recipe=stored["recipe"],
             arguments=asked,
             seed=seed,
             rows=_rows(stored["rows"]),
             tables={name: _rows(rows) for name, rows in stored["tables"].items()},
-            claims=judged,
+            claims=found,
             verdict=stored["verdict"],
             interval=stored["interval"],
             lede=stored["lede"],

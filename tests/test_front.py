@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 import quorate
 from quorate.errors import Refusal
-from quorate.experiments.claims import Claim, Measured
-from quorate.front import judged_as
+from quorate.experiments.claims import Claim, Measured, judged_as
 from quorate.report.terminal import Terminal
 from tests.running import SIZE, only, strict, tiny, toy
 

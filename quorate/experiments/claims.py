@@ -50,6 +50,29 @@ class Judged(NamedTuple):
     as_recorded: bool
 
 
+def judged(claims: list[Claim], tables: dict[str, list[dict[str, Any]]]) -> list[Judged]:
+    """Each claim judged by the tables of a run; `not judged` where the rows for it are not there."""
+    found = [(claim, claim.judge(tables)) for claim in claims]
+    return [
+        Judged(claim, Measured("not judged", "the rows are not there"), True)
+        if measured is None
+        else judged_as(claim, measured)
+        for claim, measured in found
+    ]
+
+
+def judged_as(claim: Claim, measured: Measured) -> Judged:
+    """Beside the record: a sampled claim agrees if the recorded value lies in the 99 % interval of a difference of two
+    samples, an exact one if the verdict is the same."""
+    verdict, value = claim.recorded
+    if value is None or measured.low is None:
+        return Judged(claim, measured, verdict == measured.verdict)
+    # Both numbers are samples: their difference has the variance of both, so the interval is wider by the root of 2.
+    middle = measured.value
+    low, high = (middle + 2**0.5 * (end - middle) for end in (measured.low, measured.high))
+    return Judged(claim, measured, bool(low <= value <= high))
+
+
 def side(low: float, high: float, line: float = 1.0) -> Word:
     """`holds` when the whole interval lies above `line`, `does not hold` when it lies below, else `in part`.
 
