@@ -4,6 +4,8 @@
     $ = (id) => document.getElementById("replay-" + id),
     scenes = JSON.parse($("heads").textContent),
     tasks = ["absent", "open", "held", "active", "done", "expired"],
+    SHADE = 0.2, // how much of its colour the fullest cell takes on
+    FAINT = 0.5, // the same for squares under dots
     still = matchMedia("(prefers-reduced-motion: reduce)"),
     seek = $("seek"),
     play = $("play"),
@@ -52,7 +54,7 @@
       if (before) for (let i = 0; i < v.length; i++) v[i] ^= before[i];
       return v;
     };
-    const d = { who: head.numbered ? take(n, 4) : null, x: [], y: [], status: [], heading: [], tasks: [] };
+    const d = { who: head.numbered ? take(n, 4) : null, x: [], y: [], status: [], heading: [], tasks: [], shades: [] };
     if (head.places) d.places = [take(head.places, 2), take(head.places, 2)];
     for (let f = 0; f < head.frames; f++) {
       if (!head.lattice)
@@ -60,6 +62,8 @@
       d.status.push(flip(take(n, 1), d.status[f - 1]));
       if (head.links) d.heading.push(flip(take(n, 2), d.heading[f - 1]));
       if (head.tasks.length) d.tasks.push(flip(take(head.places, 1), d.tasks[f - 1]));
+      const cells = head.grid[0] * head.grid[1] * head.shaded.length; // shaded tasks: counts by state and cell
+      if (cells) d.shades.push(flip(take(cells, 4), d.shades[f - 1]));
     }
     const count = head.messages.reduce((a, b) => a + b, 0);
     if (count) d.pairs = [take(count, 2), take(count, 2)];
@@ -114,10 +118,10 @@
     ];
   }
 
-  const pixel = (hex) => {
-    const v = parseInt(hex.slice(1), 16);
-    return ((255 << 24) | ((v & 255) << 16) | (v & 65280) | (v >> 16)) >>> 0;
-  };
+  const parts = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)),
+    packed = ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0,
+    pixel = (hex) => packed(parts(hex)),
+    mixed = (ground, ink, part) => ground.map((v, c) => v + (ink[c] - v) * part);
 
   function crowd(s) {
     const d = s.data,
@@ -144,13 +148,22 @@
           if (!hollow || r < hollow || k < hollow || r >= size - hollow || k >= size - hollow) b[p] = c;
     };
     const px = (v) => Math.max(1, Math.round(v * s.scale)),
-      dense = n * 4 * s.scale * s.scale > 0.5 * W * H, // smaller, else nothing but dots is seen
+      dot = n * 4 * s.scale * s.scale > 0.5 * W * H ? 1 : 2, // 2 px until they would cover half, else one hides another
       kx = W / s.head.cells,
       ky = H / s.head.cells,
       [xa, xb, ya, yb] = [d.x[f], d.x[g], d.y[f], d.y[g]],
       { jx, jy } = d;
+    shade(s);
+    const faint = tasks.map((_, k) => packed(mixed(parts(colour.canvas), parts(taskColour(k)), FAINT)));
+    for (let j = 0; j < s.head.places; j++) {
+      const k = d.tasks[f][j];
+      if (!k || off.has("t" + k)) continue;
+      const size = px(s.head.squares[k]),
+        [x, y] = at(s, s.head.agents + j);
+      square(x - size / 2, y - size / 2, size, faint[k], k === 3 ? 0 : px(1));
+    }
     for (const above of [1, 2, 3]) {
-      const size = px(above === 3 ? 3 : dense && above === 1 ? 1 : 2),
+      const size = px(above === 3 ? dot + 1 : dot),
         own = paint.map((c, k) => (layer[k] === above ? c : 0));
       for (let i = 0; i < n; i++) {
         const c = own[status[i]];
@@ -160,18 +173,29 @@
         for (let r = 0, p = y * W + x; r < size; r++, p += W) for (let q = p; q < p + size; q++) b[q] = c;
       }
     }
-    if (d.tasks.length) {
-      const size = px(dense ? 3 : 5),
-        ink = pixel(colour.ink),
-        done = pixel(colour.ok);
-      for (let j = 0; j < s.head.places; j++) {
-        const k = d.tasks[f][j];
-        if (!k || off.has("t" + k)) continue;
-        const [x, y] = at(s, s.head.agents + j);
-        square(x - size / 2, y - size / 2, size, k === 4 ? done : ink, k === 3 ? 0 : px(1));
-      }
-    }
     s.pen.putImageData(s.image, 0, 0);
+  }
+
+  const taskColour = (k) => (k === 4 ? colour.ok : k === 5 ? colour.ink2 : colour.ink);
+
+  // tasks that are too many for squares: each cell takes on their colour, the more the fuller it is
+  function shade(s) {
+    const { shaded, grid, fullest } = s.head,
+      layers = shaded.map((k, j) => [k, j]).filter(([k]) => !off.has("t" + k));
+    if (!layers.length) return;
+    const [columns, rows] = grid,
+      counts = s.data.shades[now()],
+      [W, H] = [s.image.width, s.image.height],
+      inks = layers.map(([k]) => parts(taskColour(k))),
+      ground = parts(colour.canvas);
+    for (let row = 0; row < rows; row++)
+      for (let column = 0; column < columns; column++) {
+        const part = (j) => (SHADE * counts[(j * rows + row) * columns + column]) / fullest[j],
+          c = packed(layers.reduce((rgb, [, j], layer) => mixed(rgb, inks[layer], part(j)), ground)),
+          [left, right] = [column, column + 1].map((v) => Math.round((v * W) / columns)),
+          [top, bottom] = [row + 1, row].map((v) => H - Math.round((v * H) / rows));
+        for (let y = top; y < bottom; y++) s.buffer.fill(c, y * W + left, y * W + right);
+      }
   }
 
   function lattice(s) {
@@ -422,13 +446,28 @@
     if (scene.stages.some((s) => s.head.links)) row("claims", "claim, to its place", line([], "a"), null);
     if (scene.stages.some((s) => s.data.pairs))
       row("messages", "messages", line([4, 5], "ink2"), (j, f) => whole(scene.stages[j].head.messages[f] ?? 0));
-    if (scene.stages.some((s) => s.head.places)) open("Tasks");
+    const shades = (pen) => {
+      for (const [part, x, y] of [
+        [0.3, 6, 6],
+        [0.7, 16, 6],
+        [1, 6, 16],
+        [0.5, 16, 16],
+      ]) {
+        pen.globalAlpha = part;
+        pen.fillRect(x, y, 10, 10);
+      }
+      pen.globalAlpha = 1;
+    };
+    if (scene.stages.some((s) => s.head.tasks.length))
+      open(scene.stages.some((s) => s.head.off.length) ? "Tasks (struck: press to show)" : "Tasks");
     for (let k = 1; k < tasks.length; k++) {
       if (!scene.stages.some((s) => s.head.tasks.some((counts) => counts[k]))) continue;
+      const shaded = scene.stages.some((s) => s.head.shaded.includes(k));
       const sign = (pen) => {
         if (few) return task(pen, k, 16, 16, 8);
-        pen.strokeStyle = pen.fillStyle = k === 4 ? colour.ok : colour.ink;
+        pen.strokeStyle = pen.fillStyle = taskColour(k);
         pen.lineWidth = 3;
+        if (shaded) return shades(pen);
         if (k === 3) pen.fillRect(8, 8, 16, 16);
         else pen.strokeRect(9, 9, 14, 14);
       };
@@ -447,8 +486,7 @@
     $("note").textContent = note;
     box.replaceChildren();
     player.classList.toggle("pair", stages.length > 1);
-    const crowded = stages[0].agents > 400; // thousands of tasks would hide the agents: the open and the lost only
-    off = new Set(crowded ? ["t2", "t3", "t4"] : []);
+    off = new Set(stages.flatMap((head) => head.off).map((k) => "t" + k));
     next.stages = stages.map((head) => {
       const part = make("div", "stage", box);
       player.style.setProperty("--most", `${Math.round(680 * head.aspect)}px`);

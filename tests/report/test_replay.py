@@ -12,7 +12,22 @@ from quorate.report.frames import COLOURS, ROLES, SMALL, TASKS, replay_colours
 from quorate.report.numbers import integer
 from quorate.report.page import BUDGET as PAGE
 from quorate.report.palette import DARK, LIGHT, text_file
-from quorate.report.replay import BUDGET, FINE, LEAST_FRAMES, MOST_FRAMES, Pair, Replay, player, replay
+from quorate.report.replay import (
+    BUDGET,
+    COVER,
+    FINE,
+    GAP,
+    HIGHEST,
+    KEY,
+    LEAST_FRAMES,
+    MOST_FRAMES,
+    WIDTH,
+    Pair,
+    Replay,
+    player,
+    replay,
+    square,
+)
 from tests.report.test_page import HOSTILE, Reader, made
 
 WORDS = [("free", "idle"), ("on its way", "a"), ("serving", "b"), ("crashed", "crashed"), ("saboteur", "harm")]
@@ -58,7 +73,7 @@ def unpacked(head, stream):
     found = {"who": take(n, 4) if head["numbered"] else np.arange(n)}
     if places:
         found["places"] = np.stack([take(places, 2), take(places, 2)])
-    x, y, status, heading, tasks = [], [], [], [], []
+    x, y, status, heading, tasks, shades = [], [], [], [], [], []
     for f in range(head["frames"]):
         if not head["lattice"]:
             for axis in (x, y):
@@ -68,6 +83,7 @@ def unpacked(head, stream):
             (status, n, 1, True),
             (heading, n, 2, head["links"]),
             (tasks, places, 1, bool(head["tasks"])),
+            (shades, len(head["shaded"]) * int(np.prod(head["grid"])), 4, bool(head["shaded"])),
         ):
             if there:
                 kept.append(take(count, size) ^ (kept[-1] if f else 0))
@@ -76,6 +92,7 @@ def unpacked(head, stream):
     assert at == len(stream)
     found |= {"status": np.array(status), "tasks": np.array(tasks), "heading": np.array(heading) - 1}
     found["messages"] = np.split(pairs, np.cumsum(counts)[:-1]) if counts else []
+    found["shades"] = np.array(shades).reshape(len(shades), len(head["shaded"]), *reversed(head["grid"]))
     if x:
         found["cells"] = np.stack([x, y], 1)
     return found
@@ -170,6 +187,11 @@ def test_over_the_budget_frames_go_first_and_it_says_so():
     assert head["poster"] * stride == pytest.approx(60, abs=stride)
 
 
+def test_frames_further_apart_than_a_tick_are_told():
+    assert "There is a frame every 2 ticks." in player([walk(5, 4, every=2)]).markup
+    assert "every" not in read(player([walk(5, 4)]))[0][0]["note"]
+
+
 def test_then_a_fixed_sample_of_agents_and_it_says_so():
     one, two = walk(1500, LEAST_FRAMES), walk(1500, LEAST_FRAMES, seed=1)
     budget = len(player([Pair("both", "", [one, two])]).data) // 3
@@ -183,6 +205,105 @@ def test_then_a_fixed_sample_of_agents_and_it_says_so():
     np.testing.assert_array_equal(left["status"], one.status[:, left["who"]])
     # the counts are those of all
     assert heads[0]["stages"][0]["counts"][0] == np.bincount(one.status[0], minlength=len(WORDS)).tolist()
+
+
+@pytest.mark.parametrize(
+    "count, canvas, side",
+    [
+        (0, 1.0, 5),
+        (1, 200, 5),
+        (1, 199, 3),
+        (1, 72, 3),
+        (1, 71, 0),
+        (1383, 526**2, 5),
+        (1384, 526**2, 3),
+        (3842, 526**2, 3),
+        (3843, 526**2, 0),
+        (200_655, 526**2, 0),
+        (200_655, 4000**2, 3),
+    ],
+)
+def test_squares_cover_an_eighth_at_most(count, canvas, side):
+    assert square(count, canvas) == side
+    assert count * side**2 <= COVER * canvas
+    assert side == 5 or count * {0: 3, 3: 5}[side] ** 2 > COVER * canvas
+
+
+def crowded(agents, frames, share, seed=0, places=9000, **changes):
+    """A walk whose tasks have the state k with chance share[k]."""
+    states = np.random.default_rng(seed).choice(len(TASKS), (frames, places), p=share)
+    return walk(agents, frames, seed, places=places, **({"tasks": states} | changes))
+
+
+def test_tasks_too_many_for_squares_are_shades_that_are_off():
+    pair = [crowded(1000, 5, [0, 1, 0, 0, 0, 0]), crowded(1000, 5, [0.3, 0.7, 0, 0, 0, 0], 1)]
+    made = player([Pair("both", "", pair)])
+    heads, streams = read(made)
+    for head, given in zip(heads[0]["stages"], pair, strict=True):
+        found = unpacked(head, streams[head["id"]])
+        assert head["squares"] == [0, 0, 5, 5, 5, 5] and head["shaded"] == [1] and head["off"] == [1, 2, 3, 4]
+        assert head["places"] == 0 and head["shown"] == 1000
+        assert found["shades"].sum((1, 2, 3)).tolist() == [row[1] for row in head["tasks"]]
+        # one scale for both
+        assert head["fullest"] == [max(unpacked(one, streams[one["id"]])["shades"].max() for one in heads[0]["stages"])]
+        # rows from below, in the picture that holds all positions and places
+        columns, rows = head["grid"]
+        low, high = given.positions.min((0, 2)), given.positions.max((0, 2))
+        low, high = np.minimum(low, given.places.min(1)), np.maximum(high, given.places.max(1))
+        corner, spans = (low + high) / 2 - (high - low) * 0.53, (high - low) * 1.06
+        at = ((given.places - corner[:, None]) / spans[:, None] * [[columns], [rows]]).astype(int)
+        expected = np.zeros((rows, columns), int)
+        np.add.at(expected, (at[1], at[0]), given.tasks[2] == 1)
+        assert np.abs(found["shades"][2, 0] - expected).sum() <= 8  # float32 at the edges of cells
+    assert heads[0]["note"].endswith(
+        "All 1000 agents are drawn, a dot each. Claims and messages are drawn for up to 400 agents. Open tasks, up to "
+        "9000 at a time, would hide the agents as squares: they are off at first; pressed in the key, they shade the "
+        "ground."
+    )
+
+
+def test_states_that_are_few_stay_squares_beside_shades():
+    given = crowded(1000, 4, [0.2, 0.02, 0, 0, 0.7, 0.08], places=12_000)
+    heads, streams = read(player([given]))
+    head = heads[0]["stages"][0]
+    found = unpacked(head, streams["replay-0-0"])
+    assert head["shaded"] == [TASKS.index("done")] and head["off"] == [2, 3, 4]
+    ever = np.isin(given.tasks, [1, 5]).any(0)
+    assert head["places"] == ever.sum() < given.places.shape[1]
+    np.testing.assert_array_equal(found["tasks"], np.where(given.tasks == 4, 0, given.tasks)[:, ever])
+    assert [row[4] for row in head["tasks"]] == found["shades"].sum((1, 2, 3)).tolist()
+    assert head["squares"][1] == 5 and "Done tasks, up to " in heads[0]["note"]
+
+
+def test_all_states_too_many_are_called_tasks():
+    note = read(player([crowded(1000, 2, [0] + [0.2] * 5, places=60_000)]))[0][0]["note"]
+    assert " Tasks, up to 60\u202f000 at a time, would hide" in note
+
+
+def test_few_agents_keep_every_task_as_a_mark():
+    head = read(player([crowded(SMALL, 3, [0, 1, 0, 0, 0, 0])]))[0][0]["stages"][0]
+    assert head["places"] == 9000 and head["squares"] == head["off"] == head["shaded"] == []
+    # and more than a few, whose tasks are few, have the open and the lost ones on
+    head = read(player([walk(SMALL + 1, 3, places=40)]))[0][0]["stages"][0]
+    assert head["places"] == 40 and head["squares"] == [0, 5, 5, 5, 5, 5]
+    assert head["off"] == [2, 3, 4] and head["shaded"] == []
+
+
+def test_shades_take_less_than_the_places_alone():
+    many = crowded(6000, 20, [0, 0.5, 0, 0, 0.5, 0], places=60_000, step=0.001)
+    without = len(player([many._replace(places=None, tasks=None, heading=None)]).data)
+    size = len(player([many]).data)
+    assert size - without < 4 * many.places.shape[1]
+    head = read(player([many], budget=size))[0][0]["stages"][0]
+    assert head["shown"] == 6000 and head["frames"] == 20
+
+
+def test_the_picture_is_as_wide_as_the_style_makes_it():
+    style, page = text_file("replay.css"), text_file("page.css")
+    main = int(re.search(r"max-width: (\d+)px;\s+margin: 0 auto;\s+padding: [^;]*?24px", page)[1]) - 2 * 24
+    assert main == WIDTH
+    assert f"100% - {KEY + GAP}px)) {KEY}px;\n  gap: {GAP}px;" in style and f"gap: 20px {GAP}px;" in style
+    assert f"{HIGHEST} * head.aspect" in text_file("replay.js")
 
 
 def test_what_cannot_be_made_to_fit_is_refused():

@@ -13,6 +13,7 @@ from quorate.recipes.compare.build import FAR, Trouble
 from quorate.recipes.compare.description import Description
 from quorate.recipes.compare.play import Ground, scene
 from quorate.report.frames import Replay
+from quorate.report.numbers import integer
 from quorate.step import run, start
 from quorate.worlds.fleet import STATUS
 
@@ -63,7 +64,7 @@ def film(
         places=np.asarray(world.space.place_position()),
         tasks=_tasks(world, state, heading),
         heading=heading,
-        captions=[f"served {served:.4g} so far" for served in kept["served"]],
+        captions=[f"served {amount(served)} so far" for served in kept["served"]],
         every=every,
         start=first,
         marks=() if trouble.at is None else ((whole, "trouble begins"),),
@@ -72,6 +73,15 @@ def film(
 
 def nothing(step: Step) -> dict[str, Any]:
     return {}
+
+
+def amount(value: float) -> str:
+    """A sum of values in four digits, a large one in full rather than as a power of ten.
+
+    >>> amount(7.25), amount(713_612.4) == "713\u202f612"
+    ('7.25', True)
+    """
+    return f"{value:.4g}" if value < 9999.5 else integer(round(float(value)))
 
 
 def _agents(state: Any, trace: Any, size: int) -> tuple[np.ndarray, np.ndarray]:
