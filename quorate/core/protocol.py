@@ -182,6 +182,11 @@ class BoardProtocol(Protocol):
         """Where slips are collected: what the sender of each reads, leaves [C, ...]."""
         return ()
 
+    def owes(self, ballot: Ballot) -> Bool[Array, ""]:
+        """Whether its word counts by being said in this tick, as a leader's sign of life does, so that nobody may take
+        it as still so where it is not said."""
+        return jnp.array(False)
+
     def host(self, place: Int[Array, ""]) -> Int[Array, ""]:
         """The agent that keeps the place; -1: nobody, it cannot fail."""
         return jnp.int32(-1)

@@ -201,6 +201,10 @@ class Hierarchy(BoardProtocol):
     def settled(self, ballot: Reporting):
         return ballot.answered | ~ballot.speaks
 
+    def owes(self, ballot: Reporting):
+        """A leader its sign."""
+        return ballot.member.leads == ballot.cell
+
     def open(self, key, place) -> Cell:
         none = jnp.int32(-1)
         blank = jnp.full(self.capacity, -1, jnp.int32)

@@ -1,12 +1,12 @@
 """Coordination mechanisms for fleets: from what each agent sees to the place it heads for; and strategies that save
-mail around those that meet at desks."""
+mail around them."""
 
 from collections.abc import Callable
 
 from jaxtyping import PyTree
 
-from quorate.core import BoardProtocol
-from quorate.errors import unknown
+from quorate.core import BoardProtocol, Protocol
+from quorate.errors import Refusal, unknown
 from quorate.protocols.alone import ALONE
 from quorate.protocols.auction import AUCTION
 from quorate.protocols.cbba import CBBA
@@ -17,6 +17,7 @@ from quorate.protocols.contract_net import CONTRACT_NET
 from quorate.protocols.hierarchy import HIERARCHY
 from quorate.protocols.hybrid import HYBRID
 from quorate.protocols.quorum import QUORUM
+from quorate.protocols.say_once import SayOnce
 from quorate.protocols.site import Mechanism, Site
 from quorate.protocols.stigmergy import STIGMERGY
 from quorate.protocols.strategies import PolicySilence, SelectiveBroadcast
@@ -42,28 +43,70 @@ MECHANISMS: dict[str, Mechanism] = {
 BEAT = 3  # ticks between signs of life under `silence`
 
 # name -> (the protocol, what one node proposes, the site) -> the same protocol with less to say
-STRATEGIES: dict[str, Callable[[BoardProtocol, PyTree, Site], BoardProtocol]] = {
-    "selective": lambda protocol, proposal, site: SelectiveBroadcast(protocol=protocol, proposal=proposal),
+STRATEGIES: dict[str, Callable[[Protocol, PyTree, Site], Protocol]] = {
+    "selective": lambda protocol, proposal, site: (
+        SelectiveBroadcast(protocol=protocol, proposal=proposal)
+        if isinstance(protocol, BoardProtocol)
+        else SayOnce(protocol=protocol)
+    ),
     "silence": lambda protocol, proposal, site: PolicySilence(protocol=protocol, proposal=proposal, heartbeat=BEAT),
     "clustered": lambda protocol, proposal, site: Clustered(
         protocol=protocol, proposal=proposal, region_of=site.regions.of, anchor=site.regions.anchor
     ),
 }
-DESKS = ("claim", "claim_evicting", "contract_net", "auction")  # what they can stand around
 
-# Every name that may be asked for: a mechanism, or one of desks with a strategy, such as auction+silence.
-NAMES = (*MECHANISMS, *(f"{name}+{strategy}" for name in DESKS for strategy in STRATEGIES))
+_MUTE = "says nothing, so there is nothing to save"
+_MARKS = "leaves marks in the environment, which are no mail; there is nothing to save"
+_VOTES = "posts one ballot of sums a term, and a sum cannot know what was left out"
+_ONE = "reports to one place; with clusters between the agents and it, it is hierarchy"
+_TEAMS = "gathers a team from anywhere; across a border it would take a delegate for each member"
+
+# (mechanism, strategy) that do not go together -> why
+APART: dict[tuple[str, str], str] = {
+    **{("alone", strategy): _MUTE for strategy in STRATEGIES},
+    **{("stigmergy", strategy): _MARKS for strategy in STRATEGIES},
+    **{("quorum", strategy): _VOTES for strategy in STRATEGIES},
+    **{(name, "clustered"): _ONE for name in ("central", "central_naive")},
+    **{(name, "clustered"): _TEAMS for name in ("team_claim", "team_marks")},
+    ("hierarchy", "clustered"): "is clusters with leaders already",
+    (
+        "hybrid",
+        "clustered",
+    ): "has regions that tell a centre in sums already, and its agents drift across their borders",
+    ("cbba", "clustered"): "talks to its nearest few alone already",
+    ("cbba", "silence"): "counts no bid of an earlier tick, so silence cannot stand for one",
+}
+
+# Every name that may be asked for: a mechanism, or one with a strategy, such as auction+silence.
+NAMES = (
+    *MECHANISMS,
+    *(f"{name}+{how}" for name in MECHANISMS for how in STRATEGIES if (name, how) not in APART),
+)
+
+
+def refused(name: str) -> str | None:
+    """Why a mechanism has no such strategy, where both are known; None for any other name.
+
+    >>> refused("alone+silence"), refused("claim+silence")
+    ('alone says nothing, so there is nothing to save', None)
+    """
+    mechanism, _, strategy = name.partition("+")
+    why = APART.get((mechanism, strategy))
+    return why and f"{mechanism} {why}"
 
 
 def mechanism(name: str) -> Mechanism:
-    """The registry's entry of that name, of a name with a strategy that of its mechanism, or a refusal with the nearest
-    one."""
+    """The registry's entry of that name, of a name with a strategy that of its mechanism, or a refusal that says why
+    the two do not go together, or names the nearest one."""
+    why = refused(name)
+    if why:
+        raise Refusal(f"there is no {name}: {why}")
     if name not in NAMES:
         raise unknown("mechanism", name, NAMES)
     return MECHANISMS[name.partition("+")[0]]
 
 
-def sparing(name: str, protocol: BoardProtocol, proposal: PyTree, site: Site) -> BoardProtocol:
+def sparing(name: str, protocol: Protocol, proposal: PyTree, site: Site) -> Protocol:
     """The protocol of mechanism `name` with the strategy that its name asks for, if any."""
     strategy = name.partition("+")[2]
     return STRATEGIES[strategy](protocol, proposal, site) if strategy else protocol

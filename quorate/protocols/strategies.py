@@ -1,4 +1,4 @@
-"""Saying less: wrappers of protocols on boards that post only what is news, or only signs of life."""
+"""Saying less at places: wrappers of protocols on boards that post only what is news, or only signs of life."""
 
 from typing import Any, NamedTuple
 
@@ -15,22 +15,27 @@ NEVER = 2**30  # ticks; longer than any run
 
 
 class Memory(NamedTuple):
-    """A node's own state; the slip that it last posted in each position, and how many ticks ago (`NEVER`: not yet)."""
+    """A node's own state; the slip that it last posted in each position, and how many ticks ago (`NEVER`: not yet);
+    and, where places collect, the reply to it and whether that came and left nothing to say (() elsewhere)."""
 
     own: PyTree
     said: Posts  # [P, ...]
     age: Int[Array, " P"]
+    reply: PyTree  # [P, ...]
+    done: PyTree  # [P]
 
 
 class Sparing(NamedTuple):
-    """What a node remembers during a tick: its own ballot; what it last said before this tick and when; what it has
-    said in this tick, and whether it has; and the places it would have told again (-1: none)."""
+    """What a node remembers during a tick: its own ballot; what it last said before this tick, when, and what came of
+    it; what it has said in this tick, whether it has, and the reply to that; and the places it would have told again
+    (-1: none)."""
 
     own: PyTree
-    said: Posts
-    age: Int[Array, " P"]
+    before: Memory
     now: Posts
     spoke: Bool[Array, " P"]
+    reply: PyTree
+    kept: PyTree
     still: Int[Array, " P"]
 
 
@@ -46,7 +51,7 @@ class SelectiveBroadcast(BoardProtocol):
 
         another place, or another whole number in the slip, or |bid - last bid| > threshold, or `every` ticks are over.
 
-    protocol   any protocol on a board whose slips carry no amounts: a sum cannot know what was left out
+    protocol   any protocol on a board that posts more than amounts
     threshold  in units of the bid; at least 0. Below the noise of the bid it talks all the time
     every      ticks after which the same is said again, so that leases do not run out; by default half of the lease of
                the protocol, so that one lost sign ends none, and `NEVER` where it has no lease. 1 changes nothing
@@ -58,10 +63,19 @@ class SelectiveBroadcast(BoardProtocol):
     likes, and from its first word of a tick on it speaks freely. Where a node would have spoken and reads nothing but
     the places of which it is silent, it does not read either.
 
-    A word that was lost in all rounds of a tick is repeated after `every` ticks, not at once. Who comes back from being
-    away has forgotten what it said, and speaks. Cost: one slip more in the state of each node.
+    Always said is a slip with an amount that is not 0, since a sum cannot know what was left out, and what a node
+    `owes` in every tick, as a leader does its sign.
 
-    Errors: Refusal for a protocol without a board, one of marks or of amounts, a threshold below 0, `every` below 1.
+    Where places collect and reply, a slip is withheld only if the same one was replied to and settled its node for that
+    tick; the node then takes that reply as given again. So who asks a centre, and was told that there is nothing for
+    it, asks again when its options have changed.
+
+    A word that was lost in all rounds of a tick, where no reply tells, is repeated after `every` ticks, not at once.
+    Who comes back from being away has forgotten what it said, and speaks. Cost: one slip and reply more in the state
+    of each node.
+
+    Errors: Refusal for a protocol without a board, one of marks or of amounts alone, a threshold below 0, `every` below
+    1.
 
     Reference: Astrom and Bernhardsson, Comparison of Riemann and Lebesgue sampling for first order stochastic systems,
     CDC 2002: for a random walk a third of the error of periodic words at the same number of words.
@@ -92,8 +106,9 @@ class SelectiveBroadcast(BoardProtocol):
         self.threshold, self.every = jnp.asarray(threshold, jnp.float32), jnp.asarray(every, jnp.int32)
         self.proposal = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), proposal)
         self.rounds, self.places, self.capacity = protocol.rounds, protocol.places, protocol.capacity
-        if jax.tree.leaves(self._slips(jax.random.key(0), jnp.int32(0)).amount):
-            raise Refusal(f"{type(protocol).__name__} posts amounts, and a sum cannot know what was left out")
+        slips = self._slips(jax.random.key(0), jnp.int32(0))
+        if jax.tree.leaves(slips.amount) and not jax.tree.leaves((slips.bid, slips.body)):
+            raise Refusal(f"{type(protocol).__name__} posts amounts alone, and a sum cannot know what was left out")
 
     def _slips(self, key: Any, me: Any) -> PyTree:
         """The shapes of what a node posts."""
@@ -106,27 +121,48 @@ class SelectiveBroadcast(BoardProtocol):
         )
 
     def boot(self, key, me):
-        said = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), self._slips(key, me))
-        return Memory(self.protocol.boot(key, me), said, jnp.full(said.live.shape, NEVER, jnp.int32))
+        said = _zeros(self._slips(key, me))
+        reply = self._replies(said.live.shape[0])
+        done = jnp.zeros(said.live.shape, bool) if self.capacity else ()
+        return Memory(self.protocol.boot(key, me), said, jnp.full(said.live.shape, NEVER, jnp.int32), reply, done)
+
+    def _replies(self, slips: int) -> PyTree:
+        """A reply of zeros to each slip; () where places do not collect."""
+        if not self.capacity:
+            return ()
+        inner = self.protocol
+        shape = jax.eval_shape(
+            lambda key: jax.tree.map(
+                lambda leaf: jnp.broadcast_to(leaf[:1], (slips, *leaf.shape[1:])),
+                inner.reply(inner.open(key, jnp.int32(0))),
+            ),
+            jax.random.key(0),
+        )
+        return _zeros(shape)
 
     def propose(self, key, state: Memory, proposal):
         own = self.protocol.propose(key, state.own, proposal)
-        nothing = jnp.zeros(state.age.shape, bool)
-        return Sparing(own, state.said, state.age, state.said, nothing, jnp.full(state.age.shape, -1, jnp.int32))
+        no, nowhere = jnp.zeros(state.age.shape, bool), jnp.full(state.age.shape, -1, jnp.int32)
+        return Sparing(own, state, state.said, no, state.reply, no if self.capacity else (), nowhere)
 
     def repeats(self, posts: Posts, said: Posts) -> Bool[Array, " P"]:
-        """Which slips say what was said before."""
+        """Which slips say what was said before, and add nothing to a sum."""
         same = posts.place == said.place
         for new, old in zip(jax.tree.leaves(posts.body), jax.tree.leaves(said.body), strict=True):
             if not jnp.issubdtype(new.dtype, jnp.floating):
                 same &= jnp.all((new == old).reshape(new.shape[0], -1), axis=1)
+        for amount in jax.tree.leaves(posts.amount):
+            same &= jnp.all((amount == 0).reshape(amount.shape[0], -1), axis=1)
         if isinstance(posts.bid, tuple):
             return same
         return same & ((posts.bid == said.bid) | (jnp.abs(posts.bid - said.bid) <= self.threshold))
 
     def _withheld(self, ballot: Sparing) -> tuple[Posts, Bool[Array, " P"]]:
-        posts = self.protocol.post(ballot.own)
-        still_so = self.repeats(posts, ballot.said) & (ballot.age < self.every) & ~ballot.spoke
+        posts, before = self.protocol.post(ballot.own), ballot.before
+        still_so = self.repeats(posts, before.said) & (before.age < self.every) & ~ballot.spoke
+        still_so &= ~self.protocol.owes(ballot.own)
+        if self.capacity:
+            still_so &= before.done
         return posts, posts.live & still_so
 
     def post(self, ballot: Sparing) -> Posts:
@@ -143,15 +179,35 @@ class SelectiveBroadcast(BoardProtocol):
     def hear(self, key, ballot: Sparing, news):
         posts, withheld = self._withheld(ballot)
         says = posts.live & ~withheld
-        now = _where(says, posts, ballot.now)
-        still = jnp.where(withheld, posts.place, jnp.where(says, -1, ballot.still))
-        own = self.protocol.hear(key, ballot.own, news)
-        return ballot._replace(own=own, now=now, spoke=ballot.spoke | says, still=still)
+        reply, kept = ballot.reply, ballot.kept
+        if self.capacity:
+            came = news.kept & says
+            reply, kept = _where(came, news.reply, reply), came | (kept & ~says)
+            again = _where(withheld, ballot.before.reply, news.reply)
+            news = news._replace(reply=again, kept=news.kept | withheld)
+        return Sparing(
+            own=self.protocol.hear(key, ballot.own, news),
+            before=ballot.before,
+            now=_where(says, posts, ballot.now),
+            spoke=ballot.spoke | says,
+            reply=reply,
+            kept=kept,
+            still=jnp.where(withheld, posts.place, jnp.where(says, -1, ballot.still)),
+        )
 
     def decide(self, ballot: Sparing):
         decision, own = self.protocol.decide(ballot.own)
-        said = _where(ballot.spoke, ballot.now, ballot.said)
-        return decision, Memory(own, said, jnp.where(ballot.spoke, 1, jnp.minimum(ballot.age + 1, NEVER)))
+        before, spoke = ballot.before, ballot.spoke
+        done = before.done
+        if self.capacity:
+            done = jnp.where(spoke, ballot.kept & self.protocol.settled(ballot.own), done)
+        return decision, Memory(
+            own=own,
+            said=_where(spoke, ballot.now, before.said),
+            age=jnp.where(spoke, 1, jnp.minimum(before.age + 1, NEVER)),
+            reply=ballot.reply,
+            done=done,
+        )
 
     def settled(self, ballot: Sparing):
         return self.protocol.settled(ballot.own)
@@ -170,6 +226,9 @@ class SelectiveBroadcast(BoardProtocol):
 
     def host(self, place):
         return self.protocol.host(place)
+
+    def where(self, place):
+        return self.protocol.where(place)
 
 
 class PolicySilence(SelectiveBroadcast):
@@ -223,3 +282,8 @@ class PolicySilence(SelectiveBroadcast):
 def _where(mask: Bool[Array, " P"], new: PyTree, old: PyTree) -> PyTree:
     """New slips where `mask`, [P, ...]."""
     return jax.tree.map(lambda a, b: jnp.where(mask.reshape(mask.shape + (1,) * (a.ndim - 1)), a, b), new, old)
+
+
+def _zeros(shape: PyTree) -> PyTree:
+    """Arrays of these shapes, all 0."""
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)

@@ -20,7 +20,7 @@ from quorate.protocols.claim import Claim
 from quorate.protocols.clustered import Clustered
 from quorate.protocols.contract_net import ContractNet
 from quorate.protocols.delayed import Delayed
-from quorate.protocols.mechanisms import DESKS, MECHANISMS, sparing
+from quorate.protocols.mechanisms import APART, MECHANISMS, sparing
 from quorate.protocols.stigmergy import Stigmergy
 from quorate.protocols.strategies import PolicySilence
 from quorate.testing import check_protocol
@@ -28,6 +28,7 @@ from quorate.worlds.fleet import rolling
 from tests import outlooks
 from tests.protocols import desks
 
+DESKS = [name for name in MECHANISMS if (name, "clustered") not in APART]
 AGENTS, PLACES, OPTIONS, CLUSTERS, ROUNDS = 7, 8, 5, 3, 5
 CUT = np.arange(PLACES) % CLUSTERS
 

@@ -17,6 +17,7 @@ from quorate.errors import Refusal, unknown
 from quorate.experiments.outcome import Outcome
 from quorate.experiments.study import Study
 from quorate.protocols.mechanisms import mechanism as named
+from quorate.protocols.mechanisms import refused
 from quorate.recipes.compare.attacks import BUDGET, FEW, LEVELS, SEARCHED, SEGMENTS, said
 from quorate.recipes.compare.build import FAR, largest_team, servable
 from quorate.recipes.compare.conditions import TRACED, in_words, troubles
@@ -104,6 +105,9 @@ def _named(what: str, given: str | None, allowed: tuple[str, ...]) -> list[str] 
         return None
     names = [name.strip() for name in given.split(",")]
     for name in names:
+        why = refused(name)
+        if why:
+            raise Refusal(f"there is no {name}: {why}")
         if name not in allowed:
             raise unknown(what, name, allowed)
     if len(set(names)) < len(names):
@@ -151,7 +155,7 @@ def _tried(description: Description, names: list[str], asked: list[str], seeds: 
 def _seconds(steps: float, names: list[str], asked: list[str], level: str, seeds: int) -> float:
     few = seeds > FEW and (level == "shares" or level == "search" and "attack" in asked)
     programs = len(names) * (1 + ("growth" in asked) + few)
-    each = sum(SLOW.get(name, 1) for name in names) / len(names)
+    each = sum(SLOW.get(name.partition("+")[0], 1) for name in names) / len(names)
     return COST * each * steps + COMPILE * programs
 
 
@@ -179,7 +183,7 @@ def _left_out(
         lines.append(f"Tasks ask for up to {team} units at once; {listed(single)} send one agent to each task.")
     attacked = TRACED in asked or "described" in asked and attack.share > 0
     deaf = [spoken(kind) for kind in attack.kinds if kind in BOARDED]
-    if "cbba" in names and attacked and deaf:
+    if any(name.partition("+")[0] == "cbba" for name in names) and attacked and deaf:
         lines.append(f"Cbba has no board, so {listed(deaf)} {'does' if len(deaf) == 1 else 'do'} not touch it.")
     if TRACED not in asked and "described" in asked and attack.share > 0:
         kind = spoken(attack.kinds[0])

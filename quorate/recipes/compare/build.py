@@ -205,12 +205,11 @@ def mechanism(name: str, place: fleet.Fleet, known: Site, delay: int) -> Protoco
     """The protocol of a mechanism with its strategy, or `alone` for the yardstick; with mail that is late where the
     links are slow."""
     protocol = named("alone" if name == FAR else name).make(known)
-    if not isinstance(protocol, BoardProtocol):
-        return protocol
     view = jax.eval_shape(lambda key: place.observe(key, place.reset(key)), jax.random.key(0))
     one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), view)
     protocol = sparing(name, protocol, one, known)
-    return Delayed(protocol=protocol, ticks=delay, proposal=one) if delay else protocol
+    late = delay and isinstance(protocol, BoardProtocol)
+    return Delayed(protocol=protocol, ticks=delay, proposal=one) if late else protocol
 
 
 def servable(names: Sequence[str], place: fleet.Fleet, known: Site, description: Description) -> None:

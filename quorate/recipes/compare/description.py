@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.errors import Refusal
-from quorate.protocols.mechanisms import NAMES
+from quorate.protocols.mechanisms import NAMES, refused
 from quorate.recipes.compare.kinds import (
     Choice,
     Flag,
@@ -171,7 +171,7 @@ class Central:
 class Compare:
     mechanisms: tuple[str, ...] = key(
         ("alone", "central", "hierarchy", "claim", "contract_net", "auction", "cbba", "stigmergy", "hybrid"),
-        Names("mechanisms", MECHANISMS),
+        Names("mechanisms", MECHANISMS, refused),
         "to compare",
     )
     seeds: int = key(20, Number(2, 100_000, whole=True), "runs of each")

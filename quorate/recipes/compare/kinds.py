@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -168,10 +168,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Names:
-    """A list of different words: `allowed`, or any."""
+    """A list of different words: `allowed`, or any. `why` tells of some that are not allowed why."""
 
     about: str
     allowed: tuple[str, ...] = ()
+    why: Callable[[str], str | None] = lambda name: None
 
     def __call__(self, value: Any) -> tuple[str, ...]:
         if not isinstance(value, list):
@@ -180,7 +181,7 @@ class Names:
             if not isinstance(name, str) or not name or any(letter.isspace() for letter in name):
                 raise Wrong(f"it must be a word without spaces, one of the {self.about}", index)
             if self.allowed and name not in self.allowed:
-                raise Wrong(hint(name, self.allowed), index)
+                raise Wrong(self.why(name) or hint(name, self.allowed), index)
             if name in value[:index]:
                 raise Wrong("it stands there twice", index)
         return tuple(value)
