@@ -66,7 +66,8 @@ class Saboteurs(Fault):
     order       a number for each agent, f32[N], or None; with `first` those with the highest (`picking.leaders_first`)
     hosts       who keeps each place, int32[M], for `silent` and `skim`: jax.vmap(protocol.host)(jnp.arange(M)); None:
                 not said
-    lie         added to `bid` of every slip, and to entries that are not 0 of fields `worth` anywhere in its body
+    lie         added to `bid` of every slip, and to entries that are not 0 of fields `worth` anywhere in its body;
+                among neighbours to entries that are not 0 of fields `bid` in what it tells them
     own_goal    an `Outlook` shows worth u(place, agent) own_goal instead, u in [0, 1) for the whole episode, where
                 open; the score stays the true one
     hog         added like `lie`. It stays where it is, and its own mechanism is told that it heads for what it was
@@ -74,7 +75,8 @@ class Saboteurs(Fault):
                 the way left: leases that ask for progress see through it, those that ask for a sign of life do not
     forge       any notice or reply is relayed by an agent drawn at random; one of the band replaces it, with chance
                 `forge`, by what another node hears from another place
-    silent      chance that a slip is not posted, or that a reader does not hear a place whose host is in the band
+    silent      chance that a slip is not posted, that a neighbour does not hear what it says in a round, or that a
+                reader does not hear a place whose host is in the band
     flood       all P slips are live: copies of another node's slips (at random places where that posts none), which
                 bid `flood` above the largest bid of the round; amounts are `flood` times the largest
     vandal      all P slips are live and lie at random places; amounts are +-`vandal` times the largest of the round,
@@ -86,7 +88,8 @@ class Saboteurs(Fault):
     What is not there is left alone: worlds without an `Outlook` have no own goal, slips without bids no lie, desks and
     contract nets give no orders to skim. Forged notices, silent hosts and skimmed orders need mail; marks in the
     environment (`by_mail` False) have none. Whole numbers and truth values that are posted stay what they are, at most
-    2^30. Inboxes and sums are not touched. O(N (K + P + W)) a round for the kinds that are on.
+    2^30. Of mail among neighbours only `lie`, `hog` and `silent` make something, of sums nothing. O(N (K + P + W)) a
+    round for the kinds that are on.
 
     Errors: `Refusal` for a share or chance that is none, negative strengths, an order of another length than N and
     hosts of another than M.
@@ -163,16 +166,25 @@ class Saboteurs(Fault):
         if not isinstance(posts.bid, tuple):
             posts = posts._replace(bid=_raised(posts.bid, more))
 
-        def told(path: tuple, leaf: Array) -> Array:
-            if not path or getattr(path[-1], "name", "") != "worth":
-                return leaf
+        def told(leaf: Array) -> Array:
             return jnp.where(leaf == 0, leaf, _raised(leaf, more))
 
-        posts = posts._replace(body=jax.tree_util.tree_map_with_path(told, posts.body))
+        posts = posts._replace(body=_named("worth", told, posts.body))
         for branch, strength, changed in ((FLOOD, self.flood, self._flooded), (VANDAL, self.vandal, self._vandalised)):
             own = jax.random.fold_in(key, branch)
             posts = _if(strength > 0, lambda posts, own=own, how=changed: how(own, state, posts, board.places), posts)
         return state, posts._replace(live=self._spoken(key, posts.live, state.now[:, None]))
+
+    def on_deliver(self, key, state, mail):
+        num_agents = len(state.now)
+        theirs = state.now[jnp.minimum(mail.sender, num_agents - 1)] & (mail.sender < num_agents)
+        more = jnp.where(theirs, self.lie + self.hog, 0)
+
+        def told(leaf: Array) -> Array:
+            return jnp.where(leaf == 0, leaf, _raised(leaf, more))
+
+        payload = _if(self.lie + self.hog > 0, lambda said: _named("bid", told, said), mail.payload)
+        return state, payload, self._spoken(key, mail.heard, theirs)
 
     def _spoken(self, key: Key, live: Array, theirs: Array) -> Array:
         """What is left of `live` when the band is silent about what is theirs."""
@@ -278,6 +290,13 @@ def own_worth(goal: UInt32[Array, ""], place: Int[Array, "N K"]) -> Float[Array,
 def _if(on: Bool[Array, ""], change: Callable[[PyTree], PyTree], value: PyTree) -> PyTree:
     """`change(value)` where it is on; what is off costs nothing."""
     return jax.lax.cond(on, change, lambda value: value, value)
+
+
+def _named(name: str, change: Callable[[Array], Array], tree: PyTree) -> PyTree:
+    """`tree` with `change` made to the fields of that name, wherever they stand."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: change(leaf) if path and getattr(path[-1], "name", "") == name else leaf, tree
+    )
 
 
 def _instead(who: Bool[Array, " N"], new: PyTree, old: PyTree) -> PyTree:

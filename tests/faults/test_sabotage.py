@@ -8,11 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quorate.core import Board, Outlook, Posts
+from quorate import comms
+from quorate.core import Board, Mail, Outlook, Posts
 from quorate.errors import Refusal
 from quorate.faults import KINDS, Chain, Loss, Saboteurs, saboteurs
+from quorate.protocols.cbba import Cbba
 from quorate.protocols.hierarchy import Answer
 from quorate.protocols.orders import Order
+from tests.protocols import desks
 
 N, M, P, K = 6, 5, 3, 4
 ORDER = np.array([0, 9, 1, 8, 2, 7], np.float32)  # a half by this order: 1, 3 and 5
@@ -242,6 +245,69 @@ def test_silence(chance):
     assert heard[:, :, 1].all() and np.abs(heard[:, :, [0, 2]].mean(axis=0) - (1 - chance)).max() <= off
     marks = BOARD._replace(by_mail=False)
     assert fault.on_notice(KEY, state, place, (), live, marks)[2].all()
+
+
+class Bids(NamedTuple):
+    bid: jax.Array
+    winner: jax.Array
+
+
+def mail():
+    """Of six agents in a ring of three each, themselves included, and a slot of a talker from outside."""
+    random = np.random.default_rng(3)
+    sender = np.stack([np.arange(N), (np.arange(N) + 1) % N, (np.arange(N) - 1) % N, np.full(N, N)], axis=1)
+    bid = random.random((N, 4, 5)).astype(np.float32) * (random.random((N, 4, 5)) < 0.6)
+    said = Bids(jnp.asarray(bid), jnp.asarray(random.integers(-1, N, (N, 4, 5)), jnp.int32))
+    return Mail(jnp.int32(0), (), jnp.asarray(sender, jnp.int32), said, jnp.asarray(sender != 2), ())
+
+
+def theirs(given):
+    """The slots of the band's words."""
+    sender = np.asarray(given.sender)
+    return np.where(sender < N, BAD[np.minimum(sender, N - 1)], False)
+
+
+@pytest.mark.parametrize("kind", ["lie", "hog"])
+def test_neighbours_are_told_of_bids_too_high(kind):
+    fault, state = band(**{kind: 1.5})
+    given = mail()
+    _, said, heard = fault.on_deliver(KEY, state, given)
+    same(heard, given.heard)
+    same(said.winner, given.payload.winner)
+    old, new, liar = np.asarray(given.payload.bid), np.asarray(said.bid), theirs(given)
+    raised = liar[:, :, None] & (old != 0)
+    np.testing.assert_array_equal(new[~raised], old[~raised])
+    np.testing.assert_allclose(new[raised], old[raised] + 1.5, rtol=1e-6)
+    assert raised.any() and (liar[:, :, None] & (old == 0)).any()
+
+
+def test_neighbours_hear_nothing_of_the_silent():
+    given = mail()
+    for chance in (0.0, 1.0):
+        fault, state = band(silent=chance)
+        _, said, heard = fault.on_deliver(KEY, state, given)
+        same(said, given.payload)
+        np.testing.assert_array_equal(heard, np.asarray(given.heard) & ~(theirs(given) & (chance > 0)))
+
+
+def test_a_neighbour_that_lies_keeps_everybody_away():
+    """Three in a line, one task that each may have, worth most to the first. The last one, two links away, tells of
+    more; what it hears of the others is true, so it leaves the task to them, and nobody has it."""
+    lists = comms.Neighbours(
+        jnp.array([[0, 1, 0], [0, 1, 2], [1, 2, 2]]), jnp.array([[1, 1, 0], [1, 1, 1], [1, 1, 0]]) > 0
+    )
+    view = desks.outlook([[0.9], [0.5], [0.4]])
+    protocol, order = Cbba(options=1), jnp.array([0.0, 0.0, 1.0])
+
+    def won(**more):
+        fault = Saboteurs(share=1 / 3, order=order, first=True, **more)
+        state = fault.update(None, fault.reset(KEY, 3), jnp.int32(0))
+        lasting = comms.boot(KEY, protocol, 3)
+        return comms.converse(KEY, KEY, protocol, lasting, view, lists, fault, state, None, 3).decision.tolist()
+
+    assert won() == [0, -1, -1]
+    assert won(lie=1.0) == [-1, -1, -1]
+    assert won(silent=1.0) == [0, -1, -1], "who says nothing still hears that others bid more"
 
 
 def test_forged_notices_are_those_of_other_places():

@@ -36,7 +36,7 @@ from quorate.report.replay import Pair, player
 
 CLAIMS: list = []
 RECORDED: dict[str, Any] = {}
-BOARDED = ("lie", "forge", "silent", "flood", "vandal", "skim")  # attacks on boards: who has none is spared
+BOARDED = ("forge", "flood", "vandal", "skim")  # attacks on boards: who has none is spared
 FEWER = 5  # the larger fleets of `growth` are averaged over so many times fewer draws
 COST, COMPILE = 6e-6, 12.0  # seconds an agent-tick, and a program: assumed, for the estimate before the start
 SLOW = {"cbba": 15}  # times the usual seconds an agent-tick, assumed
