@@ -109,6 +109,8 @@ def _check_board(
     watched = jax.eval_shape(jax.vmap(protocol.watch), ballot)
     shaped(protocol, "the places watched", watched, (n, *watched.shape[1:]), jnp.int32)
     shaped(protocol, "the host", jax.eval_shape(protocol.host, jnp.int32(0)), (), jnp.int32)
+    owed = jax.eval_shape(jax.vmap(protocol.owes, axis_size=n), ballot)
+    shaped(protocol, "whether a word is owed", owed, (n,), jnp.bool_)
     nobody, coin, now = NoFault(), jnp.uint32(1), jnp.int32(0)
 
     def round_(ballot: PyTree, places: PyTree, here: Any) -> comms.board.Heard:

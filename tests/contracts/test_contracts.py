@@ -420,8 +420,21 @@ class Wide(Pinboard):
         return super().watch(ballot).astype(jnp.float32)
 
 
+class Indebted(Pinboard):
+    """Owes slip by slip."""
+
+    def owes(self, ballot):
+        return self.post(ballot).live
+
+
 @pytest.mark.parametrize(
-    ("board", "breach"), [(Swollen, "places after serve"), (Forgetful, "ballot after hear"), (Wide, "places watched")]
+    ("board", "breach"),
+    [
+        (Swollen, "places after serve"),
+        (Forgetful, "ballot after hear"),
+        (Wide, "places watched"),
+        (Indebted, "word is owed"),
+    ],
 )
 def test_a_board_that_breaks_a_promise_is_told_so(board, breach):
     with pytest.raises((Refusal, AssertionError), match=breach):

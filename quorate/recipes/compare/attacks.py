@@ -56,7 +56,7 @@ def struck(trouble: Trouble, kind: str | None, ticks: int) -> Trouble:
     leaders_crash    instead that share of the agents fails in the middle of the run, those who lead first
     split_election   the same, and in that tick halves are cut apart, so that each elects for itself
 
-    A crash that is there already grows by the share, at its own tick.
+    A crash that is there already grows by the share, at its own tick; that of a variant becomes one of as many.
 
     >>> struck(Trouble(saboteurs=0.1), "leaders_crash", ticks=60)[1:5]
     (0.1, 30, 2147483647, True)
@@ -65,17 +65,17 @@ def struck(trouble: Trouble, kind: str | None, ticks: int) -> Trouble:
         return trouble._replace(kind=kind)
     at = trouble.crash_at if trouble.crash else ticks // 2
     crash = min(1.0, trouble.crash + trouble.saboteurs)
-    found = trouble._replace(saboteurs=0.0, kind=None, crash=crash, crash_at=at, leaders=True)
+    found = trouble._replace(saboteurs=0.0, kind=None, crash=crash, crash_at=at, leaders=True, variant=None)
     return found if kind == "leaders_crash" else found._replace(cut_at=at, cut=max(trouble.cut, cut_of(ticks)))
 
 
 def armed(fault: Chain, attack: Attack) -> Chain:
-    """The fault of `build.fault` with saboteurs that do this. Those who lead are whom its crash hits first: hosts, then
-    the healthiest. All numbers are arrays, so one program serves every attack."""
-    band, crash, *others = fault.faults
+    """The fault of `build.fault` with saboteurs that do this. All numbers are arrays, so one program serves every
+    attack."""
+    band, *others = fault.faults
     strengths = {kind.name: strength for kind, strength in zip(KINDS, attack.strengths, strict=True)}
-    who = {"order": crash.order, "first": attack.first, "hosts": band.hosts}
-    return Chain(faults=(Saboteurs(share=band.share, at=attack.at, **who, **strengths), crash, *others))
+    who = {"order": band.order, "first": attack.first, "hosts": band.hosts}
+    return Chain(faults=(Saboteurs(share=band.share, at=attack.at, **who, **strengths), *others))
 
 
 def said(attack: Attack) -> str:

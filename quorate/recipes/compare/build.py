@@ -116,8 +116,9 @@ def the_site(place: fleet.Fleet, instance: Instance, description: Description) -
 
 
 class Trouble(NamedTuple):
-    """What goes wrong in a condition, as numbers: one program serves them all. `at` is the tick from which something is
-    wrong that was not before, None where nothing is; `capacity` the share of agents that is left then."""
+    """What goes wrong in a condition, as numbers: one program serves them all. Where `variant` is named, its agents are
+    the share that crashes. `at` is the tick from which something is wrong that was not before, None where nothing is;
+    `capacity` the share of agents that is left then."""
 
     loss: float = 0.0
     crash: float = 0.0
@@ -130,6 +131,7 @@ class Trouble(NamedTuple):
     cut: int = 0
     saboteurs: float = 0.0
     kind: str | None = None
+    variant: str | None = None
 
     @property
     def at(self) -> int | None:
@@ -147,11 +149,14 @@ def fault(trouble: Trouble, place: fleet.Fleet, protocol: Protocol, instance: In
     """The troubles as one fault. Of everything that could be off the numbers are 0, so nothing compiles anew."""
     strength = {kind.name: kind.strength if kind.name == trouble.kind else 0.0 for kind in KINDS}
     hosts, where = _board(protocol)
-    order = leaders_first(place.health, [host for host in dict.fromkeys(hosts.tolist()) if host >= 0])
+    order = fails = leaders_first(place.health, [host for host in dict.fromkeys(hosts.tolist()) if host >= 0])
+    if trouble.variant is not None:
+        fails = (instance.crew.variant == instance.variants.index(trouble.variant)).astype(np.float32)
+    chosen = trouble.leaders or trouble.variant is not None
     agents, places = sides(place, hosts, where)
     parts: list[Fault] = [
-        Saboteurs(share=trouble.saboteurs, hosts=hosts if len(hosts) else None, **strength),
-        Crash(share=trouble.crash, at=trouble.crash_at, back=trouble.crash_back, order=order, first=trouble.leaders),
+        Saboteurs(share=trouble.saboteurs, hosts=hosts if len(hosts) else None, order=order, **strength),
+        Crash(share=trouble.crash, at=trouble.crash_at, back=trouble.crash_back, order=fails, first=chosen),
         Churn(leave=trouble.leave, join=trouble.join),
     ]
     if np.any(instance.crew.since > 0):

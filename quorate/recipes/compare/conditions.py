@@ -27,11 +27,12 @@ def troubles(description: Description, ticks: int) -> dict[str, Trouble]:
     middle, calm = ticks // 2, Trouble()
     crash, churn, cut = faults.crash, faults.churn, faults.partition
     described = calm._replace(loss=description.links.loss)
-    if crash is not None and crash.share:
+    if crash is not None and (crash.share or crash.variant is not None):
         at = _within("crash", middle if crash.at is None else crash.at, ticks)
         if crash.back is not None and crash.back <= at:
             raise Refusal(f"faults.crash.back is {crash.back}, not after the crash at {at}")
-        described = described._replace(crash=crash.share, crash_at=at, leaders=crash.leaders_first)
+        share = crash.share if crash.variant is None else description.part(crash.variant)
+        described = described._replace(crash=share, crash_at=at, leaders=crash.leaders_first, variant=crash.variant)
         described = described if crash.back is None else described._replace(crash_back=crash.back)
     if churn is not None:
         described = described._replace(leave=churn.leave, join=churn.join)
@@ -74,8 +75,9 @@ def in_words(name: str, trouble: Trouble) -> str:
         words.append(f"{100 * trouble.loss:g} % of messages lost")
     if trouble.crash:
         back = "" if trouble.crash_back > 1e6 else f" to {trouble.crash_back}"
-        first = ", leaders first" if trouble.leaders else ""
-        words.append(f"{100 * trouble.crash:g} % of agents down from tick {trouble.crash_at}{back}{first}")
+        who = ", leaders first" if trouble.leaders else ""
+        who = who if trouble.variant is None else f", all of variant {trouble.variant}"
+        words.append(f"{100 * trouble.crash:.3g} % of agents down from tick {trouble.crash_at}{back}{who}")
     if trouble.leave or trouble.join:
         words.append(f"{100 * trouble.leave:g} % leave and {100 * trouble.join:g} % of the absent return each tick")
     if trouble.cut:

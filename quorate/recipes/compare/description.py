@@ -127,6 +127,7 @@ class Crash:
     at: int | None = key(None, _TICK, "tick")
     back: int | None = key(None, _TICK, "tick of return")
     leaders_first: bool = key(False, Flag(), "those who lead fail first")
+    variant: str | None = key(None, Text("a variant of agents"), "all agents of this variant fail instead")
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,12 @@ class Description:
     document: Document | None = None
     orders: Orders | None = None
 
+    def part(self, variant: str) -> float:
+        """The share of the agents that are of this variant; of a day's aircraft all are of one."""
+        counts = [1 if group.count is None else group.count for group in self.agents]
+        mine = sum(count for count, group in zip(counts, self.agents, strict=True) if group.variant == variant)
+        return mine / max(sum(counts), 1)
+
     @property
     def skills(self) -> tuple[str, ...]:
         """Every skill that an agent may hold or a task need, in order of appearance."""
@@ -250,6 +257,7 @@ def read_text(text: str, path: str = "fleet.toml") -> Description:
         _check_place(("depots", index), depot, found, mistakes)
         if depot.at is None and depot.node is None and "depots" in document.data:
             mistakes.add(("depots", index), "a depot needs its place: at = [x, y] in a plane, node in a graph")
+    _check_crash(found, mistakes)
     mistakes.tell()
     space = found.space
     if space.kind == "plane" and space.size is None and found.tasks.kind == "arrivals":
@@ -259,6 +267,19 @@ def read_text(text: str, path: str = "fleet.toml") -> Description:
         space = dataclasses.replace(space, topology=named)
     name = found.name or Path(path).stem
     return dataclasses.replace(found, name=name, space=space, document=document)
+
+
+def _check_crash(found: Description, mistakes: Mistakes) -> None:
+    crash, where = found.faults.crash, ("faults", "crash")
+    if crash is None or crash.variant is None:
+        return
+    known = [group.variant for group in found.agents if group.variant]
+    if crash.variant not in known:
+        told = hint(crash.variant, known) if known else "write variant in [[agents]]"
+        mistakes.add((*where, "variant"), f'no agents are of the variant "{crash.variant}"; {told}', value=True)
+    for name in ("share", "leaders_first"):
+        if (*where, name) in mistakes.document.spans:
+            mistakes.add((*where, name), f"{name} does not go with variant, of which all fail")
 
 
 def _check_space(found: Description, mistakes: Mistakes) -> None:

@@ -13,6 +13,7 @@ from quorate.experiments.study import Study
 from quorate.faults import Partition
 from quorate.protocols.hierarchy import Hierarchy
 from quorate.recipes.compare import build, conditions, horizon
+from quorate.recipes.compare.attacks import struck
 from quorate.recipes.compare.build import Trouble
 from quorate.recipes.compare.description import read, read_text
 from quorate.recipes.compare.film import film
@@ -100,6 +101,32 @@ def test_conditions_change_what_they_name_and_nothing_else():
     assert found["crash"].capacity(30, 10).tolist() == [1.0] * 15 + [0.7] * 15
     assert found["crash"].capacity(30, 4)[-1] == 0.75, "one of four fails"
     assert (found["crash"].at, found["partition"].at, found["calm"].at) == (15, 15, None)
+
+
+def test_a_variant_fails_as_a_whole():
+    """Four of ten, whoever leads, from tick 12 on; those who lead attack as they would without it."""
+    text = TEXT.replace("count = 10", 'count = 6\nvariant = "old"')
+    text += '[[agents]]\ncount = 4\nvariant = "new"\n[attack]\nshare = 0.2\n'
+    text = text.replace("partition = { lasts = 8 }", 'crash = { variant = "new", at = 12 }')
+    description = read_text(text)
+    found = conditions.troubles(description, 30)
+    assert found["described"] == Trouble(
+        loss=0.2, crash=0.4, crash_at=12, leave=0.01, join=0.1, saboteurs=0.2, variant="new"
+    )
+    assert conditions.in_words("", Trouble(crash=0.4, crash_at=12, variant="new")) == (
+        "40 % of agents down from tick 12, all of variant new"
+    )
+    assert found["crash"] == Trouble(crash=0.3, crash_at=15)
+    stage = ground(description, 0)
+    under = scene(stage, "central", description)
+    whole = Trouble(crash=0.4, crash_at=12, variant="new")
+    for key in range(3):
+        down = under(whole).fault.faults[1]
+        state = down.update(None, down.reset(jax.random.key(key), 10), jnp.int32(12))
+        np.testing.assert_array_equal(down.down(state), stage.instance.crew.variant == 1)
+    band, plain = (under(trouble).fault.faults[0].order for trouble in (whole, Trouble(crash=0.3)))
+    np.testing.assert_array_equal(band, plain)
+    assert struck(whole._replace(saboteurs=0.1), "leaders_crash", 30) == Trouble(crash=0.5, crash_at=12, leaders=True)
 
 
 def test_halves_are_cut_by_where_agents_begin(stage):

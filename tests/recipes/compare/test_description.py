@@ -180,6 +180,18 @@ def test_five_mistakes_are_five_lines():
             '[tasks]\nsource = "demands:germany50"',
             ':2:10: the source demands needs space = { kind = "graph" }',
         ),
+        (
+            '[[agents]]\nvariant = "lifter"\n[faults.crash]\nvariant = "lifters"',
+            ':4:11: no agents are of the variant "lifters"; did you mean lifter?',
+        ),
+        (
+            '[faults.crash]\nvariant = "lifter"',
+            ':2:11: no agents are of the variant "lifter"; write variant in [[agents]]',
+        ),
+        (
+            '[[agents]]\nvariant = "a"\n[faults.crash]\nvariant = "a"\nshare = 0.5',
+            ":5:1: share does not go with variant, of which all fail",
+        ),
         ('space = { topology = "x" }', ':1:11: topology goes with kind = "graph"; this space is a plane'),
         ("space = { size = [0, 1] }", ":1:18: a plane needs a width and a height above 0"),
         ("[[agents]]\nat = [11, 0]", ":2:6: at is [11, 0]; it lies outside the plane of 10 x 10"),
