@@ -64,7 +64,9 @@ def _tally(claims: Sequence[Judged]) -> str:
 
 
 def _verdict(verdict: str, interval: str | None) -> str:
-    """The headline; its interval, in lighter weight, where it stands in the sentence, else before the full stop."""
+    """The headline; its interval, in lighter weight, where it stands in the sentence, else before the full stop. No
+    line begins with a percent sign."""
+    verdict = verdict.replace(" %", "\u00a0%")
     if not interval:
         return escape(verdict)
     light = f'<span class="ci">{escape(interval)}</span>'

@@ -19,7 +19,7 @@
   };
   const css = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim(),
     whole = (v) => String(v).replace(/\d(?=(\d{3})+$)/g, v > 9999 ? "$&\u202f" : "$&");
-  let scene = null, // { stages, frames, every, start, poster }
+  let scene = null, // { stages, frames, every, start, poster, most }
     t = 0, // in frames
     last = 0,
     speed = 1,
@@ -272,6 +272,8 @@
       role = (i) => s.head.status[d.status[f][i]][1],
       shown = (i) => role(i) !== "away" && !off.has("s" + d.status[f][i]),
       r = s.scale * Math.max(3, Math.min(7, (0.16 * Math.sqrt((canvas.width * canvas.height) / n)) / s.scale));
+    // half the side of squares of which the most at a time cover an eighth
+    const room = (k) => Math.sqrt((canvas.width * canvas.height) / 8 / Math.max(1, scene.most[k])) / 2;
     pen.fillStyle = colour.canvas;
     pen.fillRect(0, 0, canvas.width, canvas.height);
     const stroke = (i, j) => {
@@ -311,7 +313,7 @@
       const state = d.tasks[f][j];
       if (!state || off.has("t" + state)) continue;
       pen.globalAlpha = state > 3 ? 0.8 : 1;
-      task(pen, state, ...at(s, n + j), state > 3 ? 0.7 * r : 1.3 * r);
+      task(pen, state, ...at(s, n + j), Math.max(2.5 * s.scale, Math.min(state > 3 ? 0.7 * r : 1.3 * r, room(state))));
     }
     pen.globalAlpha = 1;
     for (const top of [false, true])
@@ -512,6 +514,7 @@
       canvas.onclick = (e) => choose(s, e);
       return s;
     });
+    next.most = tasks.map((_, k) => Math.max(0, ...stages.flatMap((head) => head.tasks.map((counts) => counts[k]))));
     try {
       for (const s of next.stages) s.data = s.head.data ||= await unpack(s.head);
     } catch {

@@ -111,6 +111,7 @@ def test_nothing_is_requested(claims, hostile):
 def test_the_interval_is_lighter_where_it_stands():
     assert 'closer <span class="ci">[10.2, 14.2]</span> than search.</h1>' in made()
     assert 'as far <span class="ci">[1, 2]</span>.</h1>' in made(verdict="EDU ends as far.", interval="[1, 2]")
+    assert "<h1>It needs 63\u00a0% of it.</h1>" in made(verdict="It needs 63 % of it.", interval=None)
     assert '<span class="ci">' not in made(interval=None)
 
 
