@@ -185,7 +185,9 @@ def test_what_bears_on_nothing_is_said():
     def said(*asked):
         return " ".join(compare._left_out(description, instance, ["alone", "cbba", "auction"], list(asked), 1))
 
-    assert "cbba and auction send one agent to each task" in said("calm")
+    assert "cbba and auction send one agent to each task; team_claim, which gathers teams, is left out." in said("calm")
+    teams = compare._left_out(description, instance, ["cbba", "team_marks"], ["calm"], 5)
+    assert any(line.endswith("cbba sends one agent to each task.") for line in teams)
     assert "flood does not touch it" in said("attack") and "touch" not in said("calm")
     assert "do the first kind of the file, hog" in said("described") and "first kind" not in said("described", "attack")
     assert "One draw" in said("calm") and "1 draws" not in said("calm")

@@ -180,7 +180,11 @@ def _left_out(
         lines.append("Every draw has the same tasks: intervals say how much is luck with them, not with other tasks.")
     single = [spoken(name) for name in names if name not in YARDSTICKS and not named(name).teams]
     if team > 1 and single:
-        lines.append(f"Tasks ask for up to {team} units at once; {listed(single)} send one agent to each task.")
+        hint = (
+            "" if any(name.startswith("team_") for name in names) else "; team_claim, which gathers teams, is left out"
+        )
+        send = "sends" if len(single) == 1 else "send"
+        lines.append(f"Tasks ask for up to {team} units at once; {listed(single)} {send} one agent to each task{hint}.")
     attacked = TRACED in asked or "described" in asked and attack.share > 0
     deaf = [spoken(kind) for kind in attack.kinds if kind in BOARDED]
     if any(name.partition("+")[0] == "cbba" for name in names) and attacked and deaf:
