@@ -69,10 +69,7 @@ APART: dict[tuple[str, str], str] = {
     **{(name, "clustered"): _ONE for name in ("central", "central_naive")},
     **{(name, "clustered"): _TEAMS for name in ("team_claim", "team_marks")},
     ("hierarchy", "clustered"): "is clusters with leaders already",
-    (
-        "hybrid",
-        "clustered",
-    ): "has regions that tell a centre in sums already, and its agents drift across their borders",
+    ("hybrid", "clustered"): "has regions that tell a centre in sums already",
     ("cbba", "clustered"): "talks to its nearest few alone already",
     ("cbba", "silence"): "counts no bid of an earlier tick, so silence cannot stand for one",
 }
