@@ -414,11 +414,12 @@ def test_in_a_rolling_world_it_serves_more_than_agents_alone():
 
 @pytest.mark.slow
 def test_the_calm_row_of_the_rolling_world():
+    """Over eight draws the auction serves .9864, claims .9824, agents alone .8854; standard errors .0006 to .002."""
     world = rolling(num_agents=1000, density=7.0)
     auction, claim, alone = (
-        share_served(world, protocol, 2, 90, 40)
+        share_served(world, protocol, 4, 90, 40)
         for protocol in (Auction(places=world.num_actions), Claim(places=world.num_actions), Alone())
     )
-    assert auction.mean() == pytest.approx(0.981, abs=0.02)
-    assert alone.mean() == pytest.approx(0.912, abs=0.02)
+    assert auction.mean() == pytest.approx(0.986, abs=0.004) and claim.mean() == pytest.approx(0.982, abs=0.006)
+    assert alone.mean() == pytest.approx(0.885, abs=0.012)
     assert (auction > alone + 0.04).all() and abs(auction - claim).max() < 0.02
