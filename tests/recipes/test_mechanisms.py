@@ -204,6 +204,7 @@ def tables():
     draws += lines("rounds", "auction", 2, 0.95, messages=0.6) + lines("rounds", "auction", 8, 0.95, messages=2.0)
     for how in STRATEGIES:
         draws += lines("saying", f"auction+{how}", None, 0.98, messages=0.3)
+    draws += lines("saying", "central+silence", None, 0.98, messages=0.3)
     draws += lines("cells", "hierarchy", 9, 0.9) + lines("cells", "hierarchy", 100, 0.97)
     for times, served in ((1, 0.98), (10, 0.86)):
         where = "uniform" if times == 1 else "10 times"

@@ -109,6 +109,7 @@ def cases(num_agents: int, ticks: int, budget: int, sizes: tuple[int, ...]) -> l
     found.append(Case("hybrid", "auction", where="small hot spot"))
     found += [Case("rounds", "auction", count, settings={"rounds": count}) for count in (TERSE, TALKATIVE)]
     found += [Case("saying", f"auction+{how}") for how in STRATEGIES]
+    found.append(Case("saying", "central+silence", load=LIGHT))
     for name in ("claim", "auction", "central"):
         found += [Case("delay", name, delay, delay=delay) for delay in DELAYS]
     found.append(Case("delay", "stigmergy", DELAYS[-1], delay=DELAYS[-1]))
