@@ -23,12 +23,12 @@ from quorate.protocols.quorum import Quorum
 from quorate.protocols.stigmergy import Stigmergy
 from quorate.protocols.strategies import NEVER, PolicySilence, SelectiveBroadcast
 from quorate.protocols.team_claim import TeamClaim
+from quorate.recipes.compare.site import site
 from quorate.testing import check_protocol
 from quorate.worlds.fleet import rolling
 from tests import outlooks
 from tests.proof import later
 from tests.protocols import desks
-from tests.protocols.test_hybrid import site
 from tests.protocols.test_quorum import Losing
 
 
