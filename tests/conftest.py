@@ -53,9 +53,21 @@ MAPS = Path("/proc/self/maps")  # where the system tells; each compiled program 
 MANY_MAPS = 20_000
 
 
-@pytest.fixture(scope="module", autouse=True)
-def room_for_programs() -> Iterator[None]:
-    """Forgets compiled programs after a module when there are very many: XLA aborts when it cannot map one more."""
-    yield
+def make_room() -> None:
+    """Forgets compiled programs when there are very many: XLA aborts when it cannot map one more."""
     if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MANY_MAPS:
         jax.clear_caches()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def room_for_programs() -> Iterator[None]:
+    yield
+    make_room()
+
+
+@pytest.fixture(autouse=True)
+def room_for_long_tests(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Looking takes some milliseconds, so it is done after each test only where tests are long."""
+    yield
+    if request.node.get_closest_marker("slow"):
+        make_room()

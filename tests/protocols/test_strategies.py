@@ -433,10 +433,11 @@ SPOKEN = [name for name in MECHANISMS if (name, "silence") not in APART]
 @pytest.mark.parametrize("strategy", ["selective", "silence"])
 @pytest.mark.parametrize("name", SPOKEN)
 def test_a_fleet_says_less_and_serves_as_much(name, strategy, share):
+    """Where mail is lost, who waits reads on, so that what is heard may be as much."""
     served, sent, heard = fleet(f"{name}+{strategy}", share)
     loud, all_sent, all_heard = fleet(name, share)
     assert abs(served - loud) < 0.03
-    assert sent < 0.95 * all_sent and heard < all_heard
+    assert sent < 0.95 * all_sent and heard < (1.02 if share else 1.0) * all_heard
 
 
 @pytest.mark.slow
