@@ -96,13 +96,12 @@ def talk_must_be_strategic(tables: Tables) -> Measured:
     )
     note += f"channel that can be full. Clusters of {integer(REGION)} that talk among themselves and send one delegate "
     note += f"a round across a border: {costs['clustered'].points} points for {number(bills['clustered'])} of the "
-    note += (
-        f"messages and {number(reads)} of the notices read. With half of the tasks a centre that is asked again only "
-    )
+    note += f"messages and {number(reads)} of the notices read. "
     idle, asked = of(tables, "central", "light", None), column(tables, "messages", "central", "light", None).mean()
     centre = ends(of(tables, "central+silence", "saying", None) - idle)
     share = column(tables, "messages", "central+silence", "saying", None).mean() / asked
-    note += f"when something has changed: {centre.points} points for {number(share)} of the messages"
+    note += "With half of the tasks a centre that is asked again only when something has changed, or after "
+    note += f"{integer(BEAT)} ticks: {centre.points} points for {number(share)} of the messages"
     return told(word, costs[best], text, note)
 
 
