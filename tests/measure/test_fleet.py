@@ -135,7 +135,7 @@ def test_waste_lateness_and_gap_are_plain_ratios():
         (lambda: fleet.served_share([1.0], [0.0]), "offered is 0 in every tick"),
         (lambda: fleet.served_share([1.0, 2.0], [1.0]), "both must be the same"),
         (lambda: fleet.served_share([-1.0], [1.0]), "started holds -1; no amount can be below 0"),
-        (lambda: fleet.jain([1.0, np.nan]), "x\[1\] is nan"),
+        (lambda: fleet.jain([1.0, np.nan]), r"x\[1\] is nan"),
         (lambda: fleet.jain([]), "x is empty"),
         (lambda: fleet.waste([2], [1]), "wasted holds 2 of 1 trips"),
         (lambda: fleet.lateness([2.0], [0]), "late is above 0 where no task was served"),
