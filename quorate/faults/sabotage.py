@@ -34,7 +34,8 @@ KINDS = (
     Kind(
         "silent",
         1.0,
-        "it hears and acts, and with chance `silent` a slip, or a notice of a place it keeps, is not sent",
+        "it hears and acts, and with chance `silent` a slip, a word to neighbours, or a notice of a place it keeps, "
+        "is not sent",
     ),
     Kind("flood", 2.0, "all its slips are copies of others' slips that bid `flood` more than anybody"),
     Kind("vandal", 3.0, "all its slips leave or erase marks, `vandal` times the largest, at random places"),
@@ -92,7 +93,7 @@ class Saboteurs(Fault):
     round for the kinds that are on.
 
     Errors: `Refusal` for a share or chance that is none, negative strengths, an order of another length than N and
-    hosts of another than M.
+    hosts of another than M; on an edge list, of which `comms.to_neighbours` makes lists.
     Reference: the attack classes on markets and on marks; hogs against leases are the case in which a sign of life is
     not enough, skimming leaders that in which a leader's is not.
 

@@ -189,6 +189,9 @@ class Clustered(BoardProtocol):
     def settled(self, ballot: Crossing):
         return self.protocol.settled(ballot.own) & ~self.wish(ballot)[2]
 
+    def owes(self, ballot: Crossing):
+        return self.protocol.owes(ballot.own)
+
     def open(self, key, place) -> Spot:
         hub = place >= self.protocol.places
         own = self.protocol.open(key, jnp.minimum(place, self.protocol.places - 1))

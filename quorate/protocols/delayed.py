@@ -10,6 +10,7 @@ from jaxtyping import Array, Int, PyTree
 from quorate.comms import like
 from quorate.core import BoardProtocol, News, Posts, static
 from quorate.errors import Refusal
+from quorate.protocols.strategies import SelectiveBroadcast
 
 
 class Answers(NamedTuple):
@@ -55,7 +56,8 @@ class Delayed(BoardProtocol):
 
     Cost: rings of ticks x rounds slips (and replies) a node, and notices a place.
 
-    Errors: `Refusal` for a protocol without a board, whose mail the fault `Delay` holds back, and for ticks below 0.
+    Errors: `Refusal` for a protocol without a board, whose mail the fault `Delay` holds back, for ticks below 0, and
+    for a strategy that withholds slips to places that reply.
     """
 
     protocol: BoardProtocol
@@ -73,6 +75,9 @@ class Delayed(BoardProtocol):
             )
         if not isinstance(ticks, int | np.integer) or ticks < 0:
             raise Refusal(f"ticks is {ticks}; it says how late mail is, a whole number from 0 on")
+        if ticks and protocol.capacity and isinstance(protocol, SelectiveBroadcast):
+            name = f"{type(protocol).__name__} around {type(protocol.protocol).__name__}"
+            raise Refusal(f"{name} withholds what was answered, and a late answer does not say which slip it is for")
         self.protocol, self.ticks = protocol, int(ticks)
         self.proposal = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), proposal)
         self.rounds, self.places, self.capacity = protocol.rounds, protocol.places, protocol.capacity
@@ -137,6 +142,9 @@ class Delayed(BoardProtocol):
 
     def settled(self, ballot):
         return self.protocol.settled(ballot.own if self.length else ballot)
+
+    def owes(self, ballot):
+        return self.protocol.owes(ballot.own if self.length else ballot)
 
     def open(self, key, place):
         own = self.protocol.open(key, place)

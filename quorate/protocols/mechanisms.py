@@ -71,7 +71,7 @@ APART: dict[tuple[str, str], str] = {
     ("hierarchy", "clustered"): "is clusters with leaders already",
     ("hybrid", "clustered"): "has regions that tell a centre in sums already",
     ("cbba", "clustered"): "talks to its nearest few alone already",
-    ("cbba", "silence"): "counts no bid of an earlier tick, so silence cannot stand for one",
+    ("cbba", "silence"): "believes the bid of who asks for one tick, so silence cannot stand for it",
 }
 
 # Every name that may be asked for: a mechanism, or one with a strategy, such as auction+silence.

@@ -30,8 +30,8 @@ class SayOnce(Protocol):
               be taken for one that says nothing
 
     Where no mail is lost, decisions are those of the protocol itself, bit for bit; a word that is lost is not repeated,
-    and the repetition was a second chance. From tick to tick nothing is withheld: what is believed of a neighbour is
-    believed for a tick. Cost: one word more in the ballot of each node.
+    and the repetition was a second chance. From tick to tick nothing is withheld: the bid of
+    who asks is believed for a tick only. Cost: one word more in the ballot of each node.
 
     Errors: Refusal for a protocol on a board, for which there is `SelectiveBroadcast`, and for one without rounds.
 

@@ -28,7 +28,7 @@ class Memory(NamedTuple):
 class Sparing(NamedTuple):
     """What a node remembers during a tick: its own ballot; what it last said before this tick, when, and what came of
     it; what it has said in this tick, whether it has, and the reply to that; and the places it would have told again
-    (-1: none)."""
+    (-1: none); and whether a round is over."""
 
     own: PyTree
     before: Memory
@@ -37,6 +37,7 @@ class Sparing(NamedTuple):
     reply: PyTree
     kept: PyTree
     still: Int[Array, " P"]
+    begun: Bool[Array, ""]
 
 
 class Kept(NamedTuple):
@@ -60,15 +61,16 @@ class SelectiveBroadcast(BoardProtocol):
 
     Whole numbers and truth values in the body (which task, what kind of word) are compared exactly; floats in it (how
     near) are no news by themselves. Compared is with earlier ticks only: within a tick a protocol repeats what it
-    likes, and from its first word of a tick on it speaks freely. Where a node would have spoken and reads nothing but
-    the places of which it is silent, it does not read either.
+    likes, and from its first word of a tick on it speaks freely. Where places do not collect, a node that would have
+    spoken and reads nothing but the places of which it is silent does not read either.
 
     Always said is a slip with an amount that is not 0, since a sum cannot know what was left out, and what a node
     `owes` in every tick, as a leader does its sign.
 
     Where places collect and reply, a slip is withheld only if the same one was replied to and settled its node for that
-    tick; the node then takes that reply as given again. So who asks a centre, and was told that there is nothing for
-    it, asks again when its options have changed.
+    tick; the node then takes that reply as given again, and speaks after all if that, with what it reads, leaves it
+    unsettled. So who asks a centre, and was told that there is nothing for it, asks again when its options have
+    changed. Not within `Delayed`, which refuses it: there a reply does not say which of several slips it answers.
 
     A word that was lost in all rounds of a tick, where no reply tells, is repeated after `every` ticks, not at once.
     Who comes back from being away has forgotten what it said, and speaks. Cost: one slip and reply more in the state
@@ -143,7 +145,8 @@ class SelectiveBroadcast(BoardProtocol):
     def propose(self, key, state: Memory, proposal):
         own = self.protocol.propose(key, state.own, proposal)
         no, nowhere = jnp.zeros(state.age.shape, bool), jnp.full(state.age.shape, -1, jnp.int32)
-        return Sparing(own, state, state.said, no, state.reply, no if self.capacity else (), nowhere)
+        kept = no if self.capacity else ()
+        return Sparing(own, state, state.said, no, state.reply, kept, nowhere, jnp.array(False))
 
     def repeats(self, posts: Posts, said: Posts) -> Bool[Array, " P"]:
         """Which slips say what was said before, and add nothing to a sum."""
@@ -162,7 +165,7 @@ class SelectiveBroadcast(BoardProtocol):
         still_so = self.repeats(posts, before.said) & (before.age < self.every) & ~ballot.spoke
         still_so &= ~self.protocol.owes(ballot.own)
         if self.capacity:
-            still_so &= before.done
+            still_so &= before.done & (~ballot.begun | self.protocol.settled(ballot.own))
         return posts, posts.live & still_so
 
     def post(self, ballot: Sparing) -> Posts:
@@ -171,6 +174,8 @@ class SelectiveBroadcast(BoardProtocol):
 
     def watch(self, ballot: Sparing):
         watched = self.protocol.watch(ballot.own)
+        if self.capacity:
+            return watched
         posts, withheld = self._withheld(ballot)
         still = jnp.where(withheld, posts.place, ballot.still)
         known = jnp.any(watched[:, None] == still[None, :], axis=1) | (watched < 0)
@@ -193,6 +198,7 @@ class SelectiveBroadcast(BoardProtocol):
             reply=reply,
             kept=kept,
             still=jnp.where(withheld, posts.place, jnp.where(says, -1, ballot.still)),
+            begun=jnp.array(True),
         )
 
     def decide(self, ballot: Sparing):
@@ -211,6 +217,9 @@ class SelectiveBroadcast(BoardProtocol):
 
     def settled(self, ballot: Sparing):
         return self.protocol.settled(ballot.own)
+
+    def owes(self, ballot: Sparing):
+        return self.protocol.owes(ballot.own)
 
     def open(self, key, place):
         return self.protocol.open(key, place)

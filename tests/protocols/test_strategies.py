@@ -338,7 +338,7 @@ def test_bugs_that_a_lost_answer_finds():
     mask = np.ones((8, 3), bool)
     mask[0, 2] = False
     assert np.flatnonzero(next(asked(Careless, slips=mask))[:, 2]).tolist() != [0, 1, 5]
-    assert (list(asked(Forgetful))[1][:, 1:] != -1).any(), "they go where they were told that there is nothing"
+    assert next(asked(Forgetful))[:, 1:].all(), "they speak up in the second round"
 
 
 class Mute(Hierarchy):
@@ -405,6 +405,48 @@ def test_no_team_is_overfull_where_signs_are_withheld(how):
     believed = seated(around(TeamClaim))
     assert believed.max() == 2 and believed.mean() > 1
     assert seated(around(Overfull)).max() > 2
+
+
+class Blind(SelectiveBroadcast):
+    """Reads nothing in rounds in which it withholds something."""
+
+    def watch(self, ballot):
+        return jnp.where(jnp.any(self._withheld(ballot)[1]), -1, super().watch(ballot))
+
+
+@pytest.mark.parametrize("how", ["selective", "silence"])
+def test_who_withholds_its_sign_still_reads_that_its_team_is_whole(how):
+    """A team of two; the second sees the task two ticks later. Both go in the tick in which they would anyway."""
+    one, other = np.array([[0.9], [0.0]]), np.array([[0.9], [0.8]])
+    views = [desks.outlook(other if t >= 2 else one, place=[[0], [0]]) for t in range(6)]
+    views = jax.tree.map(lambda *leaves: jnp.stack(leaves), *views)
+    views = views._replace(team=jnp.full_like(views.team, 2))
+    team, view = TeamClaim(places=1), jax.tree.map(lambda leaf: leaf[0, 0], views)
+    quiet = (
+        SelectiveBroadcast(protocol=team, proposal=view)
+        if how == "selective"
+        else PolicySilence(protocol=team, proposal=view, heartbeat=3)
+    )
+    come = np.ones((6, 2), bool)
+    (loud, went), (spoke, same) = (map(np.asarray, ticks(p, views, Written(come, come))) for p in (team, quiet))
+    assert (went[2:] == 0).all() and (went[:2] == -1).all()
+    np.testing.assert_array_equal(same, went)
+    assert spoke.sum() < loud.sum()
+    blind = Blind(protocol=team, proposal=view)
+    assert not np.array_equal(ticks(blind, views, Written(come, come))[1], went)
+
+
+@pytest.mark.parametrize("how", ["selective", "silence"])
+def test_answers_that_are_late_are_refused(how):
+    """Slips to desks, which nobody answers, are no matter."""
+    site_, view = outlooks.site(agents=5, places=7), jax.tree.map(lambda leaf: leaf[0], outlooks.random(0, 5, 7, 4))
+    for name in ("central", "hierarchy", "team_claim"):
+        quiet = sparing(f"{name}+{how}", MECHANISMS[name].make(site_), view, site_)
+        with pytest.raises(Refusal, match="a late answer does not say which slip"):
+            Delayed(protocol=quiet, ticks=1, proposal=view)
+        Delayed(protocol=quiet, ticks=0, proposal=view)
+    desk = sparing(f"claim+{how}", MECHANISMS["claim"].make(site_), view, site_)
+    assert Delayed(protocol=desk, ticks=1, proposal=view).ticks == 1
 
 
 # ---------------------------------------------------------------------------------------------------------- fleets

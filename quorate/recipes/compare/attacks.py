@@ -56,7 +56,7 @@ def struck(trouble: Trouble, kind: str | None, ticks: int) -> Trouble:
     leaders_crash    instead that share of the agents fails in the middle of the run, those who lead first
     split_election   the same, and in that tick halves are cut apart, so that each elects for itself
 
-    A crash that is there already grows by the share, at its own tick; that of a variant becomes one of as many.
+    A crash that is there already, of a share or of a variant, grows by the share, at its own tick.
 
     >>> struck(Trouble(saboteurs=0.1), "leaders_crash", ticks=60)[1:5]
     (0.1, 30, 2147483647, True)
@@ -65,7 +65,7 @@ def struck(trouble: Trouble, kind: str | None, ticks: int) -> Trouble:
         return trouble._replace(kind=kind)
     at = trouble.crash_at if trouble.crash else ticks // 2
     crash = min(1.0, trouble.crash + trouble.saboteurs)
-    found = trouble._replace(saboteurs=0.0, kind=None, crash=crash, crash_at=at, leaders=True, variant=None)
+    found = trouble._replace(saboteurs=0.0, kind=None, crash=crash, crash_at=at, leaders=True)
     return found if kind == "leaders_crash" else found._replace(cut_at=at, cut=max(trouble.cut, cut_of(ticks)))
 
 

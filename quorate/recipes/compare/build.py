@@ -150,8 +150,9 @@ def fault(trouble: Trouble, place: fleet.Fleet, protocol: Protocol, instance: In
     strength = {kind.name: kind.strength if kind.name == trouble.kind else 0.0 for kind in KINDS}
     hosts, where = _board(protocol)
     order = fails = leaders_first(place.health, [host for host in dict.fromkeys(hosts.tolist()) if host >= 0])
-    if trouble.variant is not None:
-        fails = (instance.crew.variant == instance.variants.index(trouble.variant)).astype(np.float32)
+    if trouble.variant is not None:  # before all leaders of others
+        struck = np.asarray(instance.crew.variant) == instance.variants.index(trouble.variant)
+        fails = order + struck * (1 + jnp.max(order))
     chosen = trouble.leaders or trouble.variant is not None
     agents, places = sides(place, hosts, where)
     parts: list[Fault] = [

@@ -273,7 +273,7 @@ def _check_crash(found: Description, mistakes: Mistakes) -> None:
     crash, where = found.faults.crash, ("faults", "crash")
     if crash is None or crash.variant is None:
         return
-    known = [group.variant for group in found.agents if group.variant]
+    known = [group.variant for group in found.agents if group.variant and group.count != 0]
     if crash.variant not in known:
         told = hint(crash.variant, known) if known else "write variant in [[agents]]"
         mistakes.add((*where, "variant"), f'no agents are of the variant "{crash.variant}"; {told}', value=True)

@@ -126,7 +126,12 @@ def test_a_variant_fails_as_a_whole():
         np.testing.assert_array_equal(down.down(state), stage.instance.crew.variant == 1)
     band, plain = (under(trouble).fault.faults[0].order for trouble in (whole, Trouble(crash=0.3)))
     np.testing.assert_array_equal(band, plain)
-    assert struck(whole._replace(saboteurs=0.1), "leaders_crash", 30) == Trouble(crash=0.5, crash_at=12, leaders=True)
+    both = struck(whole._replace(saboteurs=0.1), "leaders_crash", 30)
+    assert both == Trouble(crash=0.5, crash_at=12, leaders=True, variant="new")
+    down = under(both).fault.faults[1]
+    gone = np.asarray(down.down(down.update(None, down.reset(jax.random.key(0), 10), jnp.int32(12))))
+    assert gone.sum() == 5 and gone[stage.instance.crew.variant == 1].all()
+    assert gone[0], "the centre's host falls too"
 
 
 def test_halves_are_cut_by_where_agents_begin(stage):

@@ -185,6 +185,10 @@ def test_five_mistakes_are_five_lines():
             ':4:11: no agents are of the variant "lifters"; did you mean lifter?',
         ),
         (
+            '[[agents]]\ncount = 0\nvariant = "b"\n[faults.crash]\nvariant = "b"',
+            ':5:11: no agents are of the variant "b"; write variant in [[agents]]',
+        ),
+        (
             '[faults.crash]\nvariant = "lifter"',
             ':2:11: no agents are of the variant "lifter"; write variant in [[agents]]',
         ),
