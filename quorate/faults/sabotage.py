@@ -167,10 +167,7 @@ class Saboteurs(Fault):
         if not isinstance(posts.bid, tuple):
             posts = posts._replace(bid=_raised(posts.bid, more))
 
-        def told(leaf: Array) -> Array:
-            return jnp.where(leaf == 0, leaf, _raised(leaf, more))
-
-        posts = posts._replace(body=_named("worth", told, posts.body))
+        posts = posts._replace(body=_told("worth", more, posts.body))
         for branch, strength, changed in ((FLOOD, self.flood, self._flooded), (VANDAL, self.vandal, self._vandalised)):
             own = jax.random.fold_in(key, branch)
             posts = _if(strength > 0, lambda posts, own=own, how=changed: how(own, state, posts, board.places), posts)
@@ -180,11 +177,7 @@ class Saboteurs(Fault):
         num_agents = len(state.now)
         theirs = state.now[jnp.minimum(mail.sender, num_agents - 1)] & (mail.sender < num_agents)
         more = jnp.where(theirs, self.lie + self.hog, 0)
-
-        def told(leaf: Array) -> Array:
-            return jnp.where(leaf == 0, leaf, _raised(leaf, more))
-
-        payload = _if(self.lie + self.hog > 0, lambda said: _named("bid", told, said), mail.payload)
+        payload = _if(self.lie + self.hog > 0, lambda said: _told("bid", more, said), mail.payload)
         return state, payload, self._spoken(key, mail.heard, theirs)
 
     def _spoken(self, key: Key, live: Array, theirs: Array) -> Array:
@@ -293,11 +286,15 @@ def _if(on: Bool[Array, ""], change: Callable[[PyTree], PyTree], value: PyTree) 
     return jax.lax.cond(on, change, lambda value: value, value)
 
 
-def _named(name: str, change: Callable[[Array], Array], tree: PyTree) -> PyTree:
-    """`tree` with `change` made to the fields of that name, wherever they stand."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: change(leaf) if path and getattr(path[-1], "name", "") == name else leaf, tree
-    )
+def _told(name: str, more: Float[Array, "..."], tree: PyTree) -> PyTree:
+    """`tree` with entries that are not 0 of the fields of that name, wherever they stand, too high by `more`."""
+
+    def told(path: tuple, leaf: Array) -> Array:
+        if not path or getattr(path[-1], "name", "") != name:
+            return leaf
+        return jnp.where(leaf == 0, leaf, _raised(leaf, more))
+
+    return jax.tree_util.tree_map_with_path(told, tree)
 
 
 def _instead(who: Bool[Array, " N"], new: PyTree, old: PyTree) -> PyTree:

@@ -56,7 +56,7 @@ STRATEGIES: dict[str, Callable[[Protocol, PyTree, Site], Protocol]] = {
 }
 
 _MUTE = "says nothing, so there is nothing to save"
-_MARKS = "leaves marks in the environment, which are no mail; there is nothing to save"
+_MARKS = "leaves marks that fade; one that is left out is gone, not still so"
 _VOTES = "posts one ballot of sums a term, and a sum cannot know what was left out"
 _ONE = "reports to one place; with clusters between the agents and it, it is hierarchy"
 _TEAMS = "gathers a team from anywhere; across a border it would take a delegate for each member"

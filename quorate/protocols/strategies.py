@@ -96,7 +96,7 @@ class SelectiveBroadcast(BoardProtocol):
         if not isinstance(protocol, BoardProtocol):
             raise Refusal(f"{type(protocol).__name__} has no board; {name} withholds slips to places")
         if not protocol.by_mail:
-            raise Refusal(f"{type(protocol).__name__} leaves marks and posts no mail; there is nothing to save")
+            raise Refusal(f"{type(protocol).__name__} leaves marks that fade; one left out is gone, not still so")
         if every is None:
             if not hasattr(protocol, "lease") and hasattr(protocol, "protocol"):
                 raise Refusal(f"the leases of {type(protocol).__name__} are not known", "give every=, or wrap its part")

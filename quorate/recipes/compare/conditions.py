@@ -31,7 +31,7 @@ def troubles(description: Description, ticks: int) -> dict[str, Trouble]:
         at = _within("crash", middle if crash.at is None else crash.at, ticks)
         if crash.back is not None and crash.back <= at:
             raise Refusal(f"faults.crash.back is {crash.back}, not after the crash at {at}")
-        share = crash.share if crash.variant is None else description.part(crash.variant)
+        share = crash.share if crash.variant is None else description.share_of(crash.variant)
         described = described._replace(crash=share, crash_at=at, leaders=crash.leaders_first, variant=crash.variant)
         described = described if crash.back is None else described._replace(crash_back=crash.back)
     if churn is not None:

@@ -205,7 +205,7 @@ class Description:
     document: Document | None = None
     orders: Orders | None = None
 
-    def part(self, variant: str) -> float:
+    def share_of(self, variant: str) -> float:
         """The share of the agents that are of this variant; of a day's aircraft all are of one."""
         counts = [1 if group.count is None else group.count for group in self.agents]
         mine = sum(count for count, group in zip(counts, self.agents, strict=True) if group.variant == variant)
