@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +12,8 @@ from quorate.core import BoardProtocol, Heap, News, Outlook, Posts, static, swep
 from quorate.errors import Refusal
 
 PARTS = ("outlook", "hold", "taken", "over")  # what a ballot at desks has
+EVERYBODY = -1  # the cluster of a place that all may speak to and read
+DESKS = "Clustered wraps protocols that hold tasks at desks, as Claim, Auction, Hybrid and TeamClaim do"
 
 
 class Node(NamedTuple):
@@ -54,9 +57,10 @@ class Clustered(BoardProtocol):
     A word to or from a hub that is lost is silence in this round: nobody crosses, and the agent asks inside in the
     next. What the protocol promises under loss it promises here, since an unread desk is one that was not heard.
 
-    protocol   at desks: `Claim`, `ContractNet`, `Auction`; slips carry bids and no amounts, places do not collect
+    protocol   at desks: `Claim`, `ContractNet`, `Auction`, `Hybrid`, `TeamClaim`
     proposal   what one node proposes, arrays or their shapes (an `Outlook`)
-    region_of  the cluster of each place, [M]
+    region_of  the cluster of each place, [M]; `EVERYBODY`: of none, so that all speak to it and read it, as the regions
+               of a hybrid, whose sums are what clusters tell each other
     anchor     a task place in the middle of each cluster, [G]: there lies its hub, place M + g of the board, which is
                nobody's and cannot fail
 
@@ -64,12 +68,14 @@ class Clustered(BoardProtocol):
     write to each other. The busiest place hears k + N/k, least at k = sqrt(N): a hub its k members, a desk its own
     cluster and one newly named delegate of each. Beside `protocol` alone an asker's slip goes to the hub or to a desk,
     not to both; who is not named asks in a later round, and only desks inside are read. A hub's notice is that of a
-    desk, with the delegate for its owner. Cost O(N (P + K) + M + G) a round.
+    desk, with the delegate in it. Where places collect, as for teams, all slips get a bid, by which hubs choose, and a
+    hub answers wishes up to its capacity, which the bill counts. A team draws its members from other clusters one by
+    one, as each of them is named. Cost O(N (P + K) + M + G) a round.
 
     Lost is what is not summarized: whether a place beyond is taken is known only to who has a door there, wishes that
     were not named are forgotten, and agents next to a border see half of what is near. One cluster changes nothing.
 
-    Errors: Refusal for a protocol without desks, one of amounts or without bids, and a table that does not fit.
+    Errors: Refusal for a protocol without desks, and a table that does not fit.
 
     Reference: Heinzelman, Chandrakasan and Balakrishnan, Energy-efficient communication protocol for wireless
     microsensor networks (LEACH), HICSS 2000: heads of clusters that rotate by lot, in rounds of many ticks. Here the
@@ -91,33 +97,35 @@ class Clustered(BoardProtocol):
     rounds: int = static()
     places: int = static()
     capacity: int = static()
+    bids: bool = static()
 
     def __init__(self, *, protocol: BoardProtocol, proposal: PyTree, region_of: Array, anchor: Array):
         name = type(protocol).__name__
-        if not isinstance(protocol, BoardProtocol) or not protocol.by_mail or protocol.capacity:
-            raise Refusal(f"{name} has no desks", "Clustered wraps claim, contract_net and auction")
-        ballot, posts, word = jax.eval_shape(
+        if not isinstance(protocol, BoardProtocol) or not protocol.by_mail:
+            raise Refusal(f"{name} has no desks", DESKS)
+        ballot, posts = jax.eval_shape(
             lambda key, me, view: _said(protocol, key, me, view), jax.random.key(0), jnp.int32(0), proposal
         )
-        if not (all(hasattr(ballot, part) for part in PARTS) and hasattr(word, "owner")):
-            raise Refusal(f"{name} has no desks", "Clustered wraps claim, contract_net and auction")
-        if jax.tree.leaves(posts.amount) or isinstance(posts.bid, tuple):
-            raise Refusal(f"{name} posts amounts or no bids, by which no hub can name a delegate")
+        if not all(hasattr(type(ballot), part) for part in PARTS):
+            raise Refusal(f"{name} has no desks", DESKS)
         self.protocol, self.anchor = protocol, jnp.asarray(anchor, jnp.int32)
         self.region_of = jnp.asarray(region_of, jnp.int32)
         if self.region_of.shape != (protocol.places,):
             raise Refusal(f"region_of has shape {self.region_of.shape}; {name} has {protocol.places} places")
         if not isinstance(region_of, jax.core.Tracer):
             table = np.asarray(region_of)
-            if np.any((table < 0) | (table >= len(self.anchor))):
+            if np.any((table < EVERYBODY) | (table >= len(self.anchor))):
                 more = f"anchor has {len(self.anchor)} places, one for each"
                 raise Refusal(f"region_of has regions {table.min()} to {table.max()}; {more}")
-        self.rounds, self.places, self.capacity = protocol.rounds, protocol.places + len(self.anchor), 0
+        self.bids = not isinstance(posts.bid, tuple)
+        self.rounds, self.capacity = protocol.rounds, protocol.capacity
+        self.places = protocol.places + len(self.anchor)
 
     def inside(self, view: Outlook, place: Int[Array, " W"]) -> Bool[Array, " W"]:
-        """Which places lie in the node's cluster."""
+        """Which places lie in the node's cluster, or are everybody's."""
         known = (place >= 0) & (place < self.protocol.places)
-        return known & (self.region_of[jnp.where(known, place, 0)] == view.region)
+        cluster = self.region_of[jnp.where(known, place, 0)]
+        return known & ((cluster == view.region) | (cluster == EVERYBODY))
 
     def reached(self, ballot: Crossing, place: Int[Array, " W"]) -> Bool[Array, " W"]:
         """To which places the node may speak, and which it may read."""
@@ -146,7 +154,7 @@ class Clustered(BoardProtocol):
         beyond = view.open & ~self.inside(view, view.place) & (view.place != ballot.door) & ~own.taken
         far = jnp.where(beyond, view.worth, -jnp.inf)
         best = jnp.argmax(far)
-        meant = jnp.any(posts.live[:, None] & (posts.place[:, None] == view.place[None, :]), axis=0)
+        meant = jnp.any(posts.live[:, None] & _at(posts, view), axis=0)
         near = jnp.max(jnp.where(meant & view.open, view.worth, 0), initial=0.0)
         idle = view.free & (view.serving < 0) & (own.hold.place < 0)
         asks = idle & (far[best] > near) & ~(ballot.asked & (near > 0))
@@ -156,15 +164,19 @@ class Clustered(BoardProtocol):
         """What the protocol says where it may, or a wish to the hub, in a slip at the end."""
         posts = self.protocol.post(ballot.own)
         _, gain, asks = self.wish(ballot)
-        sign = posts.place == ballot.own.over.place
-        live = posts.live & self.reached(ballot, posts.place) & (~asks | sign)
-        last = Posts(
-            (self.protocol.places + ballot.view.region)[None],
-            asks[None],
+        live = posts.live & self.reached(ballot, posts.place) & ~(asks & self._asking(ballot, posts))
+        if isinstance(posts.bid, tuple):
+            posts = posts._replace(bid=jnp.zeros(posts.place.shape, jnp.float32))
+        last = jax.tree.map(lambda leaf: jnp.zeros_like(leaf[:1]), posts)._replace(
+            place=(self.protocol.places + ballot.view.region)[None],
+            live=asks[None],
             bid=jnp.where(asks, gain, 0)[None].astype(posts.bid.dtype),
-            body=jax.tree.map(lambda leaf: jnp.zeros_like(leaf[:1]), posts.body),
         )
         return jax.tree.map(lambda one, other: jnp.concatenate([one, other]), posts._replace(live=live), last)
+
+    def _asking(self, ballot: Crossing, posts: Posts) -> Bool[Array, " P"]:
+        """Which slips are for an option, and no word of a task that is over."""
+        return jnp.any(_at(posts, ballot.view), axis=1) & (posts.place != ballot.own.over.place)
 
     def watch(self, ballot: Crossing):
         watched = self.protocol.watch(ballot.own)
@@ -175,16 +187,17 @@ class Clustered(BoardProtocol):
         place, _, asks = self.wish(ballot)
         posts = self.protocol.post(ballot.own)
         used = ballot.used | jnp.any(posts.live & (posts.place == ballot.door))
-        named = asks & news.heard[-1] & (_word(news.notice).owner[-1] == ballot.own.hold.me)
+        named = asks & news.heard[-1] & (jax.tree.leaves(news.notice)[0][-1] == ballot.own.hold.me)
         door = jnp.where(named, place, ballot.door)
-        own = ballot.own._replace(outlook=self.shown(ballot.view, door))
-        notice = jax.tree.map(lambda leaf: leaf[:-1], news.notice)
-        own = self.protocol.hear(key, own, News(notice, news.heard[:-1], (), news.kept[:-1], news.coin))
+        own = eqx.tree_at(lambda part: part.outlook, ballot.own, self.shown(ballot.view, door))
+        inside = jax.tree.map(lambda leaf: leaf[:-1], news._replace(coin=()))
+        own = self.protocol.hear(key, own, inside._replace(coin=news.coin))
         return ballot._replace(own=own, door=door, used=used | named, asked=ballot.asked | asks)
 
     def decide(self, ballot: Crossing):
         decision, own = self.protocol.decide(ballot.own)
-        return decision, Node(own, jnp.where(ballot.used & (decision < 0), ballot.door, -1))
+        leaves = (decision >= 0) & (decision == ballot.own.hold.place)
+        return decision, Node(own, jnp.where(ballot.used & ~leaves, ballot.door, -1))
 
     def settled(self, ballot: Crossing):
         return self.protocol.settled(ballot.own) & ~self.wish(ballot)[2]
@@ -198,16 +211,21 @@ class Clustered(BoardProtocol):
         return Spot(own, jnp.asarray(hub), jnp.int32(-1))
 
     def serve(self, key, place_state: Spot, heap: Heap) -> Spot:
-        hub = place_state.hub
-        own = self.protocol.serve(key, place_state.own, heap)
+        hub, inner = place_state.hub, heap
+        if not self.bids:
+            inner = heap._replace(best=(), who=(), said=())
+        own = self.protocol.serve(key, place_state.own, inner)
         own = jax.tree.map(lambda new, old: jnp.where(hub, old, new), own, place_state.own)
         return Spot(own, hub, jnp.where(hub, heap.who, -1).astype(jnp.int32))
 
     def notice(self, place_state: Spot):
-        notice = self.protocol.notice(place_state.own)
-        word = _word(notice)
-        word = word._replace(owner=jnp.where(place_state.hub, place_state.delegate, word.owner))
-        return notice._replace(word=word) if hasattr(notice, "word") else word
+        """That of the desk; a hub tells its delegate in place of the first number, so that no notice grows."""
+        (first, *rest), tree = jax.tree.flatten(self.protocol.notice(place_state.own))
+        first = jnp.where(place_state.hub, place_state.delegate, first)
+        return jax.tree.unflatten(tree, [first, *rest])
+
+    def reply(self, place_state: Spot):
+        return self.protocol.reply(place_state.own)
 
     def host(self, place):
         inner = self.protocol
@@ -219,12 +237,12 @@ class Clustered(BoardProtocol):
         return jnp.where(place < inner.places, desk, self.anchor[jnp.maximum(place - inner.places, 0)])
 
 
-def _word(notice: PyTree) -> PyTree:
-    """What a desk tells of itself; with a price's step beside it at auctions."""
-    return getattr(notice, "word", notice)
+def _at(posts: Posts, view: Outlook) -> Bool[Array, "P K"]:
+    """Which slips are for which options."""
+    return (posts.place[:, None] == view.place[None, :]) & (view.place >= 0)[None, :]
 
 
-def _said(protocol: BoardProtocol, key, me, view) -> tuple[PyTree, Posts, PyTree]:
-    """The first ballot of a node, what it posts, and the word of a place."""
+def _said(protocol: BoardProtocol, key, me, view) -> tuple[PyTree, Posts]:
+    """The first ballot of a node, and what it posts."""
     ballot = protocol.propose(key, protocol.boot(key, me), view)
-    return ballot, protocol.post(ballot), _word(protocol.notice(protocol.open(key, me)))
+    return ballot, protocol.post(ballot)

@@ -14,11 +14,11 @@ from quorate.protocols.strategies import SelectiveBroadcast
 
 
 class Answers(NamedTuple):
-    """Replies on their way down, and the place of the slip that each answers."""
+    """Replies on their way down, and the slip that each answers."""
 
     reply: PyTree
     kept: PyTree
-    place: PyTree
+    about: PyTree
 
 
 class Waiting(NamedTuple):
@@ -50,14 +50,14 @@ class Delayed(BoardProtocol):
 
     A reader finds every place as it was, and at first as it was opened. A reply that comes late is heard only where the
     node's slip of the same position is for the same place, and is not kept otherwise, so nobody takes the answer of one
-    place for that of another. Nothing is reordered or lost here; loss and lies act on mail when it is handed over, and
-    the bill counts it then. Who comes back from being away has lost what it had under way; a place that is frozen keeps
-    it. Marks in the environment (`by_mail` False) are no mail and never late.
+    place for that of another. A strategy that withholds slips is told which slip each reply is for. Nothing is
+    reordered or lost here; loss and lies act on mail when it is handed over, and the bill counts it then. Who comes
+    back from being away has lost what it had under way; a place that is frozen keeps it. Marks in the environment
+    (`by_mail` False) are no mail and never late.
 
     Cost: rings of ticks x rounds slips (and replies) a node, and notices a place.
 
-    Errors: `Refusal` for a protocol without a board, whose mail the fault `Delay` holds back, for ticks below 0, and
-    for a strategy that withholds slips to places that reply.
+    Errors: `Refusal` for a protocol without a board, whose mail the fault `Delay` holds back, and for ticks below 0.
     """
 
     protocol: BoardProtocol
@@ -75,9 +75,6 @@ class Delayed(BoardProtocol):
             )
         if not isinstance(ticks, int | np.integer) or ticks < 0:
             raise Refusal(f"ticks is {ticks}; it says how late mail is, a whole number from 0 on")
-        if ticks and protocol.capacity and isinstance(protocol, SelectiveBroadcast):
-            name = f"{type(protocol).__name__} around {type(protocol.protocol).__name__}"
-            raise Refusal(f"{name} withholds what was answered, and a late answer does not say which slip it is for")
         self.protocol, self.ticks = protocol, int(ticks)
         self.proposal = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), proposal)
         self.rounds, self.places, self.capacity = protocol.rounds, protocol.places, protocol.capacity
@@ -105,7 +102,7 @@ class Delayed(BoardProtocol):
             said = jax.eval_shape(lambda key, me: inner.reply(inner.open(key, me)), key, me)
             slips = posts.live.shape
             reply = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(slips + leaf.shape[1:], leaf.dtype), said)
-            answers = self._ring(Answers(reply, posts.live, posts.place))
+            answers = self._ring(Answers(reply, posts.live, posts))
         return Waiting(own, self._ring(posts), answers, jnp.int32(0))
 
     def propose(self, key, state, proposal):
@@ -124,14 +121,16 @@ class Delayed(BoardProtocol):
     def hear(self, key, ballot, news):
         if not self.length:
             return self.protocol.hear(key, ballot, news)
-        now, answers = self.protocol.post(ballot.own), ballot.answers
+        now, answers, more = self.protocol.post(ballot.own), ballot.answers, {}
+        quiet = isinstance(self.protocol, SelectiveBroadcast)
         if self.capacity:
-            due, answers = _pass(answers, ballot.slot, Answers(news.reply, news.kept, self.post(ballot).place))
-            kept = due.kept & now.live & (due.place == now.place)
+            due, answers = _pass(answers, ballot.slot, Answers(news.reply, news.kept, self.post(ballot)))
+            kept = due.kept & (due.about.place == now.place) & (now.live | quiet)
             reply = jax.tree.map(lambda leaf: jnp.where(like(kept, leaf), leaf, 0).astype(leaf.dtype), due.reply)
             news = News(news.notice, news.heard, reply, kept, news.coin)
+            more = {"about": due.about, "late": 2 * self.ticks} if quiet else {}
         _, posts = _pass(ballot.posts, ballot.slot, now)
-        own = self.protocol.hear(key, ballot.own, news)
+        own = self.protocol.hear(key, ballot.own, news, **more)
         return Waiting(own, posts, answers, (ballot.slot + 1) % self.length)
 
     def decide(self, ballot):

@@ -65,6 +65,22 @@ class Following(NamedTuple):
     heard: Bool[Array, ""]
     luck: Float[Array, "4"]
 
+    @property
+    def outlook(self) -> Outlook:
+        return self.bidding.outlook
+
+    @property
+    def hold(self) -> Hold:
+        return self.bidding.hold
+
+    @property
+    def taken(self) -> Bool[Array, " K"]:
+        return self.bidding.taken
+
+    @property
+    def over(self) -> Hold:
+        return self.bidding.over
+
 
 class Hybrid(Auction):
     """Central intention, local execution, bounded gain: an `Auction`, and agents that it leaves without a task drift

@@ -3,6 +3,7 @@ mail around them."""
 
 from collections.abc import Callable
 
+import numpy as np
 from jaxtyping import PyTree
 
 from quorate.core import BoardProtocol, Protocol
@@ -12,7 +13,7 @@ from quorate.protocols.auction import AUCTION
 from quorate.protocols.cbba import CBBA
 from quorate.protocols.central import CENTRAL, CENTRAL_NAIVE
 from quorate.protocols.claim import CLAIM_EVICTING, CLAIM_FINAL
-from quorate.protocols.clustered import Clustered
+from quorate.protocols.clustered import EVERYBODY, Clustered
 from quorate.protocols.contract_net import CONTRACT_NET
 from quorate.protocols.hierarchy import HIERARCHY
 from quorate.protocols.hybrid import HYBRID
@@ -51,7 +52,7 @@ STRATEGIES: dict[str, Callable[[Protocol, PyTree, Site], Protocol]] = {
     ),
     "silence": lambda protocol, proposal, site: PolicySilence(protocol=protocol, proposal=proposal, heartbeat=BEAT),
     "clustered": lambda protocol, proposal, site: Clustered(
-        protocol=protocol, proposal=proposal, region_of=site.regions.of, anchor=site.regions.anchor
+        protocol=protocol, proposal=proposal, region_of=_clusters(protocol, site), anchor=site.regions.anchor
     ),
 }
 
@@ -59,7 +60,6 @@ _MUTE = "says nothing, so there is nothing to save"
 _MARKS = "leaves marks that fade; one that is left out is gone, not still so"
 _VOTES = "posts one ballot of sums a term, and a sum cannot know what was left out"
 _ONE = "reports to one place; with clusters between the agents and it, it is hierarchy"
-_TEAMS = "gathers a team from anywhere; across a border it would take a delegate for each member"
 
 # (mechanism, strategy) that do not go together -> why
 APART: dict[tuple[str, str], str] = {
@@ -67,9 +67,7 @@ APART: dict[tuple[str, str], str] = {
     **{("stigmergy", strategy): _MARKS for strategy in STRATEGIES},
     **{("quorum", strategy): _VOTES for strategy in STRATEGIES},
     **{(name, "clustered"): _ONE for name in ("central", "central_naive")},
-    **{(name, "clustered"): _TEAMS for name in ("team_claim", "team_marks")},
     ("hierarchy", "clustered"): "is clusters with leaders already",
-    ("hybrid", "clustered"): "has regions that tell a centre in sums already",
     ("cbba", "clustered"): "talks to its nearest few alone already",
     ("cbba", "silence"): "believes the bid of who asks for one tick, so silence cannot stand for it",
 }
@@ -79,6 +77,12 @@ NAMES = (
     *MECHANISMS,
     *(f"{name}+{how}" for name in MECHANISMS for how in STRATEGIES if (name, how) not in APART),
 )
+
+
+def _clusters(protocol: Protocol, site: Site) -> np.ndarray:
+    """The region of each place of a board; places that are no task's are everybody's."""
+    more = getattr(protocol, "places", 0) - site.places
+    return np.pad(site.regions.of, (0, max(more, 0)), constant_values=EVERYBODY)
 
 
 def refused(name: str) -> str | None:

@@ -16,12 +16,14 @@ NEVER = 2**30  # ticks; longer than any run
 
 class Memory(NamedTuple):
     """A node's own state; the slip that it last posted in each position, and how many ticks ago (`NEVER`: not yet);
-    and, where places collect, the reply to it and whether that came and left nothing to say (() elsewhere)."""
+    and, where places collect, the reply to it, how many ticks ago that came, and whether it came and left nothing to
+    say (() elsewhere)."""
 
     own: PyTree
     said: Posts  # [P, ...]
     age: Int[Array, " P"]
     reply: PyTree  # [P, ...]
+    since: PyTree  # [P]
     done: PyTree  # [P]
 
 
@@ -35,6 +37,7 @@ class Sparing(NamedTuple):
     now: Posts
     spoke: Bool[Array, " P"]
     reply: PyTree
+    since: PyTree
     kept: PyTree
     still: Int[Array, " P"]
     begun: Bool[Array, ""]
@@ -70,7 +73,8 @@ class SelectiveBroadcast(BoardProtocol):
     Where places collect and reply, a slip is withheld only if the same one was replied to and settled its node for that
     tick; the node then takes that reply as given again, and speaks after all if that, with what it reads, leaves it
     unsettled. So who asks a centre, and was told that there is nothing for it, asks again when its options have
-    changed. Not within `Delayed`, which refuses it: there a reply does not say which of several slips it answers.
+    changed. Where mail is late (`Delayed`) the reply that counts is one to a slip that said the same; until it comes
+    the node speaks, and a later one takes its place.
 
     A word that was lost in all rounds of a tick, where no reply tells, is repeated after `every` ticks, not at once.
     Who comes back from being away has forgotten what it said, and speaks. Cost: one slip and reply more in the state
@@ -125,8 +129,9 @@ class SelectiveBroadcast(BoardProtocol):
     def boot(self, key, me):
         said = _zeros(self._slips(key, me))
         reply = self._replies(said.live.shape[0])
-        done = jnp.zeros(said.live.shape, bool) if self.capacity else ()
-        return Memory(self.protocol.boot(key, me), said, jnp.full(said.live.shape, NEVER, jnp.int32), reply, done)
+        never = jnp.full(said.live.shape, NEVER, jnp.int32)
+        since, done = (never, jnp.zeros(said.live.shape, bool)) if self.capacity else ((), ())
+        return Memory(self.protocol.boot(key, me), said, never, reply, since, done)
 
     def _replies(self, slips: int) -> PyTree:
         """A reply of zeros to each slip; () where places do not collect."""
@@ -146,19 +151,24 @@ class SelectiveBroadcast(BoardProtocol):
         own = self.protocol.propose(key, state.own, proposal)
         no, nowhere = jnp.zeros(state.age.shape, bool), jnp.full(state.age.shape, -1, jnp.int32)
         kept = no if self.capacity else ()
-        return Sparing(own, state, state.said, no, state.reply, kept, nowhere, jnp.array(False))
+        return Sparing(own, state, state.said, no, state.reply, state.since, kept, nowhere, jnp.array(False))
 
-    def repeats(self, posts: Posts, said: Posts) -> Bool[Array, " P"]:
-        """Which slips say what was said before, and add nothing to a sum."""
+    def same(self, posts: Posts, said: Posts) -> Bool[Array, " P"]:
+        """Which slips say what was said before, amounts aside."""
         same = posts.place == said.place
         for new, old in zip(jax.tree.leaves(posts.body), jax.tree.leaves(said.body), strict=True):
             if not jnp.issubdtype(new.dtype, jnp.floating):
                 same &= jnp.all((new == old).reshape(new.shape[0], -1), axis=1)
-        for amount in jax.tree.leaves(posts.amount):
-            same &= jnp.all((amount == 0).reshape(amount.shape[0], -1), axis=1)
         if isinstance(posts.bid, tuple):
             return same
         return same & ((posts.bid == said.bid) | (jnp.abs(posts.bid - said.bid) <= self.threshold))
+
+    def repeats(self, posts: Posts, said: Posts) -> Bool[Array, " P"]:
+        """Which slips say what was said before, and add nothing to a sum."""
+        same = self.same(posts, said)
+        for amount in jax.tree.leaves(posts.amount):
+            same &= jnp.all((amount == 0).reshape(amount.shape[0], -1), axis=1)
+        return same
 
     def _withheld(self, ballot: Sparing) -> tuple[Posts, Bool[Array, " P"]]:
         posts, before = self.protocol.post(ballot.own), ballot.before
@@ -181,21 +191,29 @@ class SelectiveBroadcast(BoardProtocol):
         known = jnp.any(watched[:, None] == still[None, :], axis=1) | (watched < 0)
         return jnp.where(jnp.all(known) & ~jnp.any(posts.live & ~withheld), -1, watched)
 
-    def hear(self, key, ballot: Sparing, news):
+    def hear(self, key, ballot: Sparing, news, about: Posts | None = None, late: int = 0):
+        """Where mail is late, replies may be `about` other slips than those of this round; they come `late` ticks after
+        the question."""
         posts, withheld = self._withheld(ballot)
         says = posts.live & ~withheld
-        reply, kept = ballot.reply, ballot.kept
+        reply, since, kept = ballot.reply, ballot.since, ballot.kept
         if self.capacity:
-            came = news.kept & says
-            reply, kept = _where(came, news.reply, reply), came | (kept & ~says)
-            again = _where(withheld, ballot.before.reply, news.reply)
-            news = news._replace(reply=again, kept=news.kept | withheld)
+            came, stands = news.kept & posts.live, withheld
+            answered = came if about is None else came & self.same(posts, about)
+            kept = answered | (kept & ~says)
+            if about is not None:  # what is asked again was answered, and the new answer is on its way
+                again = says & ballot.before.done & self.repeats(posts, ballot.before.said)
+                again &= since < self.every + late
+                stands, kept = stands | again, kept | again
+            reply, since = _where(answered, news.reply, reply), jnp.where(answered, -1, since)
+            news = news._replace(reply=_where(stands, reply, news.reply), kept=came | stands)
         return Sparing(
             own=self.protocol.hear(key, ballot.own, news),
             before=ballot.before,
             now=_where(says, posts, ballot.now),
             spoke=ballot.spoke | says,
             reply=reply,
+            since=since,
             kept=kept,
             still=jnp.where(withheld, posts.place, jnp.where(says, -1, ballot.still)),
             begun=jnp.array(True),
@@ -204,14 +222,16 @@ class SelectiveBroadcast(BoardProtocol):
     def decide(self, ballot: Sparing):
         decision, own = self.protocol.decide(ballot.own)
         before, spoke = ballot.before, ballot.spoke
-        done = before.done
+        since, done = ballot.since, before.done
         if self.capacity:
+            since = jnp.minimum(since + 1, NEVER)
             done = jnp.where(spoke, ballot.kept & self.protocol.settled(ballot.own), done)
         return decision, Memory(
             own=own,
             said=_where(spoke, ballot.now, before.said),
             age=jnp.where(spoke, 1, jnp.minimum(before.age + 1, NEVER)),
             reply=ballot.reply,
+            since=since,
             done=done,
         )
 

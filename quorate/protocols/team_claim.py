@@ -85,6 +85,20 @@ class Joining(NamedTuple):
     quiet: Bool[Array, ""]
     over: Hold
 
+    @property
+    def hold(self) -> Hold:
+        """The seat that it has, or lets go in this round."""
+        seat, leaves = self.seat, self.leaving >= 0
+        number = jnp.where(leaves, seat.left_number, seat.number)
+        return Hold(seat.me, jnp.where(leaves, self.leaving, seat.place), number, seat.until)
+
+    @property
+    def taken(self) -> Bool[Array, " K"]:
+        """Options that it does not ask for: no seat is to be had there, or it gave one up."""
+        outlook, seat = self.outlook, self.seat
+        given_up = (outlook.place == seat.left) & (outlook.number == seat.left_number)
+        return (self.missing <= 0) | given_up
+
 
 class TeamClaim(BoardProtocol):
     """Two phases. Reserve: a free agent asks for a seat at its best option, by
@@ -164,8 +178,7 @@ class TeamClaim(BoardProtocol):
     def _ask(self, ballot: Joining) -> Joining:
         outlook, seat = ballot.outlook, ballot.seat
         wants = outlook.free & (outlook.serving < 0) & (seat.place < 0) & (ballot.leaving < 0) & (outlook.capacity > 0)
-        given_up = (outlook.place == seat.left) & (outlook.number == seat.left_number)
-        fits = outlook.open & (ballot.missing > 0) & (outlook.worth > 0) & ~given_up
+        fits = outlook.open & (outlook.worth > 0) & ~ballot.taken
         filled = 1 - ballot.missing / jnp.maximum(outlook.team, 1)
         merit = jnp.where(fits, outlook.worth + self.pull * filled, -jnp.inf)
         best = jnp.argmax(merit).astype(jnp.int32)

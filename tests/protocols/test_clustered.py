@@ -13,16 +13,18 @@ from hypothesis import strategies as st
 from quorate import comms, step
 from quorate.core import Fault, NoFault, Scenario
 from quorate.errors import Refusal
+from quorate.faults import Loss
 from quorate.learners.deferring import Deferring
 from quorate.protocols.alone import Alone
 from quorate.protocols.auction import Auction
 from quorate.protocols.claim import Claim
-from quorate.protocols.clustered import Clustered
+from quorate.protocols.clustered import EVERYBODY, Clustered
 from quorate.protocols.contract_net import ContractNet
 from quorate.protocols.delayed import Delayed
 from quorate.protocols.mechanisms import APART, MECHANISMS, sparing
 from quorate.protocols.stigmergy import Stigmergy
 from quorate.protocols.strategies import PolicySilence
+from quorate.protocols.team_claim import TeamClaim
 from quorate.testing import check_protocol
 from quorate.worlds.fleet import rolling
 from tests import outlooks
@@ -187,21 +189,23 @@ def test_only_delegates_cross_borders(inner):
 
 @pytest.mark.parametrize("name", DESKS)
 def test_one_cluster_is_the_protocol_itself(name):
-    """Decisions, bill and what lasts, bit for bit."""
+    """Decisions, bill and what lasts, bit for bit; where slips had no bid, by which hubs name delegates, they have."""
     inner = MECHANISMS[name].make(outlooks.site(AGENTS, PLACES, 1))
-    whole = clustered(inner, np.zeros(PLACES, int), 1)
+    whole = clustered(inner, np.zeros(inner.places, int), 1)
     for seed in range(3):
         alone, talked = (
             desks.talk(part, outlooks.random(seed, AGENTS, PLACES, OPTIONS), NoFault()) for part in (inner, whole)
         )
         assert np.array_equal(alone.decision, talked.decision)
-        assert alone.traffic == talked.traffic
-        for old, new in zip(jax.tree.leaves(alone.lasting), jax.tree.leaves(_inner(talked.lasting)), strict=True):
+        assert talked.traffic._replace(bytes=alone.traffic.bytes) == alone.traffic
+        assert whole.bids == (talked.traffic.bytes == alone.traffic.bytes)
+        lasting = _inner(talked.lasting, inner.places)
+        for old, new in zip(jax.tree.leaves(alone.lasting), jax.tree.leaves(lasting), strict=True):
             assert np.array_equal(old, new)
 
 
-def _inner(lasting):
-    places = jax.tree.map(lambda leaf: leaf[:PLACES], lasting.places.own)
+def _inner(lasting, count):
+    places = jax.tree.map(lambda leaf: leaf[:count], lasting.places.own)
     return lasting._replace(nodes=lasting.nodes.own, places=places)
 
 
@@ -253,6 +257,20 @@ class Starving(Clustered):
         return self.inside(ballot.view, place) | ((place >= 0) & (place == ballot.door))
 
 
+class Overfull(TeamClaim):
+    """A place forgets the units of those who have a seat."""
+
+    def serve(self, key, place_state, heap):
+        return super().serve(key, place_state._replace(units=jnp.zeros_like(place_state.units)), heap)
+
+
+class Walled(Clustered):
+    """Nobody ever asks a hub."""
+
+    def wish(self, ballot):
+        return *super().wish(ballot)[:2], jnp.array(False)
+
+
 class Ajar(Clustered):
     """Its doors never close."""
 
@@ -302,6 +320,82 @@ def test_a_door_named_last_is_there_in_the_next_tick_and_closes():
     assert days(far(Ajar, rounds=1), 4)[:, 1].tolist() == [1, 1, 1, 1]
 
 
+# ------------------------------------------------------------------------------------------------- teams, intentions
+
+
+def gathered(kind=Clustered, ticks: int = 8):
+    """A team of two is wanted at place 1, in the cluster of agent 1; agents 0 and 2 live in the other, where place 0 is
+    worth less to both. Decisions in each tick, [T, 3]."""
+    view = desks.outlook([[0.3, 0.9], [0.0, 0.8], [0.2, 0.7]], region=jnp.array([0, 1, 0], jnp.int32))
+    view = view._replace(team=jnp.tile(jnp.array([1, 2], jnp.int32), (3, 1)))
+    protocol = kind(
+        protocol=TeamClaim(places=2, capacity=4), proposal=one(view), region_of=np.array([0, 1]), anchor=np.arange(2)
+    )
+    lasting, found = comms.boot(jax.random.key(0), protocol, 3), []
+    for t in range(ticks):
+        now = view._replace(t=jnp.full(3, t, jnp.int32))
+        lasting, decision = _together(protocol, lasting, now, jnp.int32(t))
+        found.append(np.asarray(decision).tolist())
+    return found
+
+
+@eqx.filter_jit
+def _together(protocol, lasting, view, t):
+    key = jax.random.key(0)
+    talked = comms.converse(key, key, protocol, lasting, view, None, NoFault(), (), None, len(view.t), t)
+    return talked.lasting, talked.decision
+
+
+def test_a_team_gathers_across_a_border():
+    """The one who gains most is named, asks, and goes with the one inside; the other keeps to what is near."""
+    assert gathered()[0] == [1, 1, 0]
+    assert gathered(Walled)[0] == [0, -1, -1]
+
+
+def test_no_loss_makes_a_team_overfull():
+    """Four agents, of whom two are wanted at each of two places, half of them beyond a border."""
+    view = desks.outlook(np.array([[3, 1], [2.9, 2], [2.8, 2.7], [2.5, 2.4]]), region=jnp.arange(4) % 2)
+    view = view._replace(team=jnp.full_like(view.team, 2))
+
+    def believed(kind):
+        team = kind(places=2, capacity=4, wait=20.0, patience=60)
+        protocol = Clustered(protocol=team, proposal=one(view), region_of=np.array([0, 1]), anchor=np.arange(2))
+
+        @eqx.filter_jit
+        def live(protocol, key):
+            def tick(lasting, t):
+                own, now = jax.random.fold_in(key, t), view._replace(t=view.t + t)
+                talked = comms.converse(own, own, protocol, lasting, now, None, Loss(share=0.3), (), None, 4, t)
+                seat = talked.lasting.nodes.own
+                sits = (seat.place[:, None] == jnp.arange(2)[None, :]) & (seat.until >= t)[:, None]
+                return talked.lasting, jnp.sum(sits, axis=0)
+
+            return jax.lax.scan(tick, comms.boot(key, protocol, 4), jnp.arange(30))[1]
+
+        return np.asarray(jax.vmap(live, (None, 0))(protocol, jax.random.split(jax.random.key(0), 64)))
+
+    found = believed(TeamClaim)
+    assert found.max() == 2 and found.mean() > 1
+    assert believed(Overfull).max() > 2
+
+
+def test_what_regions_want_is_told_across_borders():
+    """Idle agents of a hybrid look at other regions, whose places are everybody's; walled in they never do."""
+    site = outlooks.site(AGENTS, PLACES, CLUSTERS, options=OPTIONS)
+    inner = MECHANISMS["hybrid"].make(site)
+    regions = PLACES + np.arange(CLUSTERS)
+    for cut, others in ((np.full(CLUSTERS, EVERYBODY), True), (np.arange(CLUSTERS), False)):
+        protocol = clustered(inner, np.concatenate([CUT, cut]))
+        view = scattered(0)
+        keys = comms.node_keys(jax.random.key(0), AGENTS)
+        lasting = comms.boot(jax.random.key(0), protocol, AGENTS).nodes
+        ballot = jax.vmap(protocol.propose)(keys, lasting, view)
+        read = np.asarray(jax.vmap(protocol.watch)(ballot))
+        own = PLACES + np.asarray(view.region)[:, None]
+        assert (np.isin(read, regions) & (read == own)).any()
+        assert (np.isin(read, regions) & (read != own)).any() == others
+
+
 # ------------------------------------------------------------------------------------------------- promises, fleets
 
 
@@ -310,10 +404,11 @@ def test_promises(name):
     site = outlooks.site(AGENTS, PLACES, CLUSTERS, options=OPTIONS)
     view = scattered(0)
     protocol = sparing(f"{name}+clustered", MECHANISMS[name].make(site), one(view), site)
-    assert protocol.places == PLACES + CLUSTERS
+    assert protocol.places == protocol.protocol.places + CLUSTERS
     check_protocol(protocol, view)
     hosts = np.asarray(jax.vmap(protocol.host)(jnp.arange(protocol.places)))
-    assert (hosts == -1).all()
+    centre = np.flatnonzero(hosts >= 0)
+    assert np.array_equal(centre, PLACES + np.arange(CLUSTERS) if name == "hybrid" else [])
 
 
 def test_late_mail_around_clusters():
@@ -327,13 +422,6 @@ def test_late_mail_around_clusters():
         lasting = talked.lasting
         held.append(int(talked.decision[0]))
     assert held[:2] == [-1, -1] and 1 in held
-
-
-class Walled(Clustered):
-    """Nobody ever asks a hub."""
-
-    def wish(self, ballot):
-        return *super().wish(ballot)[:2], jnp.array(False)
 
 
 @lru_cache

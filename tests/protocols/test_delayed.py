@@ -167,7 +167,7 @@ def test_loss_of_everything_and_those_who_are_away():
 
 def test_the_rings_are_as_long_as_mail_is_under_way():
     nodes, places = jax.eval_shape(lambda: comms.boot(jax.random.key(0), late(Diary(), 2), N))
-    assert nodes.posts.live.shape == nodes.answers.place.shape == (N, 4, 1) and places.notices[0].shape == (M, 4)
+    assert nodes.posts.live.shape == nodes.answers.about.place.shape == (N, 4, 1) and places.notices[0].shape == (M, 4)
     nodes, places = jax.eval_shape(lambda: comms.boot(jax.random.key(0), late(Diary(capacity=0), 1), N))
     assert nodes.answers == () and nodes.posts.body.shape == (N, 2, 1) and places.shown[0].shape == (M,)
 

@@ -286,16 +286,20 @@ def ticks(protocol, views, fault):
     return jax.lax.scan(tick, comms.boot(key, protocol, n), (jnp.arange(views.t.shape[0]), views))[1]
 
 
-def asked(kind=SelectiveBroadcast, every=4, slips=None, replies=None, change=99):
+def asked(kind=SelectiveBroadcast, every=4, slips=None, replies=None, change=99, late=None, total=8):
     """Three agents and one task, which the centre gives to agent 0; from tick `change` on another is seen too, for
-    which that one is not free. Who acts alone goes after one tick without an answer."""
-    total = 8
+    which that one is not free. Who acts alone goes after one tick without an answer, two later where mail is `late` by
+    a tick each way."""
     worth = np.array([[0.9, 0.0], [0.8, 0.0], [0.7, 0.0]])
     more = np.array([[0.9, 0.0], [0.8, 0.6], [0.7, 0.6]])
     views = [desks.outlook(more if t >= change else worth, place=[[0, 1]] * 3) for t in range(total)]
     views = jax.tree.map(lambda *leaves: jnp.stack(leaves), *views)
-    centre = Central(agents=3, tasks=2, capacity=3, options=2, rounds=2, alone_after=1, lease=9)
-    protocol = kind(protocol=centre, proposal=jax.tree.map(lambda leaf: leaf[0, 0], views), every=every)
+    centre = Central(
+        agents=3, tasks=2, capacity=3, options=2, rounds=2, alone_after=1, lease=9, delay=int(late is not None)
+    )
+    one = jax.tree.map(lambda leaf: leaf[0, 0], views)
+    protocol = centre if kind is None else kind(protocol=centre, proposal=one, every=every)
+    protocol = protocol if late is None else late(protocol=protocol, ticks=1, proposal=one)
     come = np.ones((total, 3), bool)
     fault = Written(come if slips is None else slips, come if replies is None else replies)
     return map(np.asarray, ticks(protocol, views, fault))
@@ -436,17 +440,52 @@ def test_who_withholds_its_sign_still_reads_that_its_team_is_whole(how):
     assert not np.array_equal(ticks(blind, views, Written(come, come))[1], went)
 
 
-@pytest.mark.parametrize("how", ["selective", "silence"])
-def test_answers_that_are_late_are_refused(how):
-    """Slips to desks, which nobody answers, are no matter."""
-    site_, view = outlooks.site(agents=5, places=7), jax.tree.map(lambda leaf: leaf[0], outlooks.random(0, 5, 7, 4))
-    for name in ("central", "hierarchy", "team_claim"):
-        quiet = sparing(f"{name}+{how}", MECHANISMS[name].make(site_), view, site_)
-        with pytest.raises(Refusal, match="a late answer does not say which slip"):
-            Delayed(protocol=quiet, ticks=1, proposal=view)
-        Delayed(protocol=quiet, ticks=0, proposal=view)
-    desk = sparing(f"claim+{how}", MECHANISMS["claim"].make(site_), view, site_)
-    assert Delayed(protocol=desk, ticks=1, proposal=view).ticks == 1
+class ByPlace(SelectiveBroadcast):
+    """Takes a late answer for one to whatever it would say now."""
+
+    def same(self, posts, said):
+        return posts.place == said.place
+
+    def repeats(self, posts, said):
+        return super().same(posts, said)
+
+
+class Fleeting(SelectiveBroadcast):
+    """Has no answer while it waits for that to what it asks again."""
+
+    def hear(self, key, ballot, news, about=None, late=0):
+        return super().hear(key, ballot, news, about, -NEVER)
+
+
+def test_a_late_answer_stands_until_the_next_one():
+    """Options change while the answer that there is nothing is under way; each tick decides as where all is said."""
+    (loud, went), (spoke, same) = (
+        tuple(asked(kind, change=1, late=Delayed, total=14)) for kind in (None, SelectiveBroadcast)
+    )
+    assert (went[:3, 1] == -1).all() and (went[3:, 1] == 1).all(), "asked in tick 1, known in tick 3"
+    np.testing.assert_array_equal(same, went)
+    assert spoke[1:].sum() < 0.5 * loud[1:].sum()
+    assert not np.array_equal(tuple(asked(Fleeting, change=1, late=Delayed, total=14))[1], went)
+
+
+def test_a_late_answer_to_another_question_silences_nobody():
+    """What agent 1 asks from tick 1 on is lost twice, while it is answered what it had asked before."""
+    mask = np.ones((8, 3), bool)
+    mask[2:4, 1] = False
+    for kind in (SelectiveBroadcast, ByPlace):
+        spoke, _ = asked(kind, change=1, late=Delayed, slips=mask)
+        assert spoke[4, 1] == (kind is SelectiveBroadcast)
+
+
+def test_no_answer_stands_for_ever():
+    """The centre's answers stop: who repeats its question goes alone, by one period and one way there and back later
+    than who asks in every tick."""
+    mask = np.ones((20, 3), bool)
+    mask[6:] = False
+    loud, quiet = (
+        tuple(asked(kind, late=Delayed, replies=mask, total=20))[1][:, 1] for kind in (None, SelectiveBroadcast)
+    )
+    assert np.argmax(loud == 0) < np.argmax(quiet == 0) <= np.argmax(loud == 0) + 4 + 2 + 1
 
 
 # ---------------------------------------------------------------------------------------------------------- fleets
