@@ -16,34 +16,27 @@ from jaxtyping import Array
 
 from quorate.core import Key
 from quorate.errors import Refusal, unknown
-
-
-def _mix(word: Array) -> Array:
-    """A bijection of 32-bit words: multiply and xorshift, twice (constants of a published search for low bias, C.
-    Wellons 2018)."""
-    word = (word ^ (word >> 16)) * jnp.uint32(0x21F0AAAD)
-    word = (word ^ (word >> 15)) * jnp.uint32(0x735A2D97)
-    return word ^ (word >> 15)
+from quorate.numerics.mix import mix
 
 
 def _word(key: Array, counter: Array) -> Array:
     """Counter and both halves of the key, mixed twice. The xor lets words of one stream repeat as often as chance has
     it; without it they would all differ."""
-    inner = _mix(counter ^ key[0])
-    return _mix(inner + key[1]) ^ inner
+    inner = mix(counter ^ key[0])
+    return mix(inner + key[1]) ^ inner
 
 
 def _seed(seed: Array) -> Array:
     word = seed.astype(jnp.uint32)
-    return jnp.stack([_mix(word + jnp.uint32(0x9E3779B9)), _mix(word ^ jnp.uint32(0x85EBCA6B))])
+    return jnp.stack([mix(word + jnp.uint32(0x9E3779B9)), mix(word ^ jnp.uint32(0x85EBCA6B))])
 
 
 def _fold_in(key: Array, data: Array) -> Array:
     """The first half is a bijection of `data`, so the children of a key all differ; the constant in the second tells
     (a, b) from (b, a)."""
-    word = _mix(data.astype(jnp.uint32) + jnp.uint32(0x9E3779B9))
-    second = _mix(_mix(~word ^ key[1]) + (key[0] ^ jnp.uint32(0xC2B2AE35)))
-    return jnp.stack([_mix(_mix(word ^ key[0]) + key[1]), second])
+    word = mix(data.astype(jnp.uint32) + jnp.uint32(0x9E3779B9))
+    second = mix(mix(~word ^ key[1]) + (key[0] ^ jnp.uint32(0xC2B2AE35)))
+    return jnp.stack([mix(mix(word ^ key[0]) + key[1]), second])
 
 
 def _split(key: Array, shape: tuple[int, ...]) -> Array:

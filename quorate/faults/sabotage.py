@@ -13,6 +13,7 @@ from quorate.comms.channel import like
 from quorate.core import Fault, Key, Outlook, Posts, swept
 from quorate.errors import Refusal, unknown
 from quorate.faults.picking import an_order, check_chances, check_picking, picked
+from quorate.numerics.mix import GOLDEN, fraction, mix
 
 RELAY, HUSH, FLOOD, VANDAL, SKIM = range(1, 6)  # branches of a hook's key
 LARGE = 2.0**30  # the largest whole number that saboteurs post
@@ -270,15 +271,9 @@ def saboteurs(kind: str, share: Any, strength: Any = None, **more: Any) -> Sabot
 
 
 def own_worth(goal: UInt32[Array, ""], place: Int[Array, "N K"]) -> Float[Array, "N K"]:
-    """u in [0, 1) by place and agent: a counter hash (multiply and xorshift, constants of C. Wellons 2018), the same
-    whenever the agent looks."""
-    agent = jnp.arange(place.shape[0], dtype=jnp.uint32)[:, None] * jnp.uint32(0x9E3779B9)
-    word = place.astype(jnp.uint32) * jnp.uint32(0x85EBCA6B) + (agent ^ goal)
-    for _ in range(2):
-        word = (word ^ (word >> 16)) * jnp.uint32(0x21F0AAAD)
-        word = (word ^ (word >> 15)) * jnp.uint32(0x735A2D97)
-        word = word ^ (word >> 15)
-    return (word >> 8).astype(jnp.float32) * jnp.float32(2**-24)
+    """u in [0, 1) by place and agent: a hash, the same whenever the agent looks."""
+    agent = jnp.arange(place.shape[0], dtype=jnp.uint32)[:, None] * GOLDEN
+    return fraction(mix(mix(place.astype(jnp.uint32) * jnp.uint32(0x85EBCA6B) + (agent ^ goal))))
 
 
 def _if(on: Bool[Array, ""], change: Callable[[PyTree], PyTree], value: PyTree) -> PyTree:

@@ -14,17 +14,9 @@ from jaxtyping import Array, Bool, Int, PyTree
 
 from quorate.core import Fault, Key, Mail, State, Tally, static
 from quorate.errors import Refusal
+from quorate.numerics.mix import GOLDEN, mix
 
 DROP, DELAY, DUPLICATE, EQUIVOCATE, LIE, FAVOUR, PROPOSE = range(7)  # kinds of decisions
-GOLDEN = np.uint32(0x9E3779B9)
-
-
-def _mix(word: Any) -> Any:
-    """A bijection of 32-bit words: multiply and xorshift, twice (constants of a published search for low bias, C.
-    Wellons 2018)."""
-    word = (word ^ (word >> np.uint32(16))) * np.uint32(0x21F0AAAD)
-    word = (word ^ (word >> np.uint32(15))) * np.uint32(0x735A2D97)
-    return word ^ (word >> np.uint32(15))
 
 
 def word(*parts: Any) -> Any:
@@ -37,7 +29,7 @@ def word(*parts: Any) -> Any:
     with np.errstate(over="ignore"):  # scalars of numpy warn where arrays wrap around
         for part in parts:
             given = part.astype(np.uint32) if hasattr(part, "astype") else np.uint32(part)
-            state = _mix(state ^ _mix(given + GOLDEN))
+            state = mix(state ^ mix(given + GOLDEN))
     return state
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Int, PyTree
 from quorate.comms import like
 from quorate.core import BoardProtocol, News, Posts, static
 from quorate.errors import Refusal
-from quorate.protocols.strategies import SelectiveBroadcast
+from quorate.protocols.strategies.selective_broadcast import SelectiveBroadcast
 
 
 class Answers(NamedTuple):

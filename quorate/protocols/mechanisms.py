@@ -13,15 +13,20 @@ from quorate.protocols.auction import AUCTION
 from quorate.protocols.cbba import CBBA
 from quorate.protocols.central import CENTRAL, CENTRAL_NAIVE
 from quorate.protocols.claim import CLAIM_EVICTING, CLAIM_FINAL
-from quorate.protocols.clustered import EVERYBODY, Clustered
 from quorate.protocols.contract_net import CONTRACT_NET
 from quorate.protocols.hierarchy import HIERARCHY
 from quorate.protocols.hybrid import HYBRID
-from quorate.protocols.quorum import QUORUM
-from quorate.protocols.say_once import SayOnce
+from quorate.protocols.quorum import QUORUM, Quorum
 from quorate.protocols.site import Mechanism, Site
-from quorate.protocols.stigmergy import STIGMERGY
-from quorate.protocols.strategies import PolicySilence, SelectiveBroadcast
+from quorate.protocols.stigmergy import STIGMERGY, Stigmergy
+from quorate.protocols.strategies.clustered import EVERYBODY, Clustered
+from quorate.protocols.strategies.coarse_marks import CoarseMarks
+from quorate.protocols.strategies.heads import Heads
+from quorate.protocols.strategies.say_once import SayOnce
+from quorate.protocols.strategies.selective_broadcast import PolicySilence, SelectiveBroadcast
+from quorate.protocols.strategies.silent_holders import SilentHolders
+from quorate.protocols.strategies.sparse_marks import SparseMarks
+from quorate.protocols.strategies.tiered_vote import TieredVote
 from quorate.protocols.team_claim import TEAM_CLAIM, TEAM_MARKS
 
 MECHANISMS: dict[str, Mechanism] = {
@@ -43,33 +48,53 @@ MECHANISMS: dict[str, Mechanism] = {
 
 BEAT = 3  # ticks between signs of life under `silence`
 
+
+def _selective(protocol: Protocol, proposal: PyTree, site: Site) -> Protocol:
+    if isinstance(protocol, Stigmergy):
+        return SparseMarks(protocol=protocol)
+    if isinstance(protocol, BoardProtocol):
+        return SelectiveBroadcast(protocol=protocol, proposal=proposal)
+    return SayOnce(protocol=protocol)
+
+
+def _silence(protocol: Protocol, proposal: PyTree, site: Site) -> Protocol:
+    if isinstance(protocol, Stigmergy):
+        return SparseMarks(protocol=protocol, every=BEAT)
+    if isinstance(protocol, BoardProtocol):
+        return PolicySilence(protocol=protocol, proposal=proposal, heartbeat=BEAT)
+    return SilentHolders(protocol=protocol, heartbeat=BEAT)
+
+
+def _clustered(protocol: Protocol, proposal: PyTree, site: Site) -> Protocol:
+    regions = site.regions
+    if isinstance(protocol, Stigmergy):
+        return CoarseMarks(protocol=protocol, region_of=regions.of, anchor=regions.anchor)
+    if isinstance(protocol, Quorum):
+        return TieredVote(protocol=protocol, anchor=regions.anchor)
+    if isinstance(protocol, BoardProtocol):
+        more = max(protocol.places - site.places, 0)  # what is no task's is everybody's
+        cut = np.pad(regions.of, (0, more), constant_values=EVERYBODY)
+        return Clustered(protocol=protocol, proposal=proposal, region_of=cut, anchor=regions.anchor)
+    return Heads(protocol=protocol)
+
+
 # name -> (the protocol, what one node proposes, the site) -> the same protocol with less to say
 STRATEGIES: dict[str, Callable[[Protocol, PyTree, Site], Protocol]] = {
-    "selective": lambda protocol, proposal, site: (
-        SelectiveBroadcast(protocol=protocol, proposal=proposal)
-        if isinstance(protocol, BoardProtocol)
-        else SayOnce(protocol=protocol)
-    ),
-    "silence": lambda protocol, proposal, site: PolicySilence(protocol=protocol, proposal=proposal, heartbeat=BEAT),
-    "clustered": lambda protocol, proposal, site: Clustered(
-        protocol=protocol, proposal=proposal, region_of=_clusters(protocol, site), anchor=site.regions.anchor
-    ),
+    "selective": _selective,
+    "silence": _silence,
+    "clustered": _clustered,
 }
 
 _MUTE = "says nothing, so there is nothing to save"
-_MARKS = "leaves marks that fade; one that is left out is gone, not still so"
-_VOTES = "posts one ballot of sums a term, and a sum cannot know what was left out"
+_VOTES = "needs every ballot: one that is left out counts against the quorum"
 _ONE = "reports to one place; with clusters between the agents and it, it is hierarchy"
 
 # (mechanism, strategy) that do not go together -> why
 APART: dict[tuple[str, str], str] = {
     **{("alone", strategy): _MUTE for strategy in STRATEGIES},
-    **{("stigmergy", strategy): _MARKS for strategy in STRATEGIES},
-    **{("quorum", strategy): _VOTES for strategy in STRATEGIES},
+    **{("quorum", strategy): _VOTES for strategy in ("selective", "silence")},
     **{(name, "clustered"): _ONE for name in ("central", "central_naive")},
     ("hierarchy", "clustered"): "is clusters with leaders already",
-    ("cbba", "clustered"): "talks to its nearest few alone already",
-    ("cbba", "silence"): "believes the bid of who asks for one tick, so silence cannot stand for it",
 }
 
 # Every name that may be asked for: a mechanism, or one with a strategy, such as auction+silence.
@@ -77,12 +102,6 @@ NAMES = (
     *MECHANISMS,
     *(f"{name}+{how}" for name in MECHANISMS for how in STRATEGIES if (name, how) not in APART),
 )
-
-
-def _clusters(protocol: Protocol, site: Site) -> np.ndarray:
-    """The region of each place of a board; places that are no task's are everybody's."""
-    more = getattr(protocol, "places", 0) - site.places
-    return np.pad(site.regions.of, (0, max(more, 0)), constant_values=EVERYBODY)
 
 
 def refused(name: str) -> str | None:

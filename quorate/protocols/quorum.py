@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Int
 from quorate.core import BoardProtocol, Heap, News, Outlook, Posts, static, swept
 from quorate.core.fields import at_least
 from quorate.errors import Refusal
+from quorate.numerics.mix import GOLDEN, mix
 from quorate.protocols.alone import Alone, Looking
 from quorate.protocols.site import Mechanism, Site
 
@@ -150,12 +151,10 @@ class Quorum(BoardProtocol):
 
 
 def _hash(number: Array, plan: Array, salt: int) -> Array:
-    """A word that two whole numbers and a salt decide: multiply and xorshift, the constants of C. Wellons (2018)."""
-    word = number.astype(jnp.uint32) * jnp.uint32(0x9E3779B9) + jnp.uint32(salt)
+    """A word that two whole numbers and a salt decide."""
+    word = number.astype(jnp.uint32) * GOLDEN + jnp.uint32(salt)
     for _ in range(2):
-        word = (word ^ (word >> 16)) * jnp.uint32(0x21F0AAAD)
-        word = (word ^ (word >> 15)) * jnp.uint32(0x735A2D97)
-        word = word ^ (word >> 15) ^ plan.astype(jnp.uint32)
+        word = mix(word) ^ plan.astype(jnp.uint32)
     return word ^ (word >> 15)
 
 

@@ -6,16 +6,17 @@ from jaxtyping import PyTree
 
 from quorate.core.fields import at_least
 from quorate.errors import Refusal
+from quorate.numerics.mix import GOLDEN, fraction, mix
 from quorate.worlds.fleet.candidates import candidates
 from quorate.worlds.fleet.fleet import Fleet
 from quorate.worlds.fleet.space import Plane, Space
-from quorate.worlds.fleet.tasks import NEVER, Arrivals, HotSpot, Source, _mix, _unit
+from quorate.worlds.fleet.tasks import NEVER, Arrivals, HotSpot, Source
 from quorate.worlds.limits import above_zero, not_negative
 
 
 def health(num_agents: int) -> np.ndarray:
     """A number in [0, 1) for each agent, the same whenever it is asked for: a hash of its id."""
-    return np.asarray(_unit(_mix(jnp.arange(num_agents, dtype=jnp.uint32) + jnp.uint32(0x9E3779B9))))
+    return np.asarray(fraction(mix(jnp.arange(num_agents, dtype=jnp.uint32) + GOLDEN)))
 
 
 def plane(

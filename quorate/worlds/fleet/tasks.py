@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt
 
 from quorate.core import static, swept
 from quorate.errors import Refusal
+from quorate.numerics.mix import fraction, mix
 from quorate.worlds.limits import above_zero
 
 NEVER = 2**30  # a tick that does not come
@@ -46,22 +47,10 @@ class Tasks(NamedTuple):
     after: Int[Array, " M"]
 
 
-def _mix(word: UInt[Array, "..."]) -> UInt[Array, "..."]:
-    """The bijection of `quorate.random`: multiply and xorshift, twice (constants of C. Wellons 2018)."""
-    word = (word ^ (word >> 16)) * jnp.uint32(0x21F0AAAD)
-    word = (word ^ (word >> 15)) * jnp.uint32(0x735A2D97)
-    return word ^ (word >> 15)
-
-
-def _unit(word: UInt[Array, "..."]) -> Float[Array, "..."]:
-    """In [0, 1), 24 bits."""
-    return (word >> 8).astype(jnp.float32) * jnp.float32(2**-24)
-
-
 def _whole(word: UInt[Array, "..."], bounds: Int[Array, "2"]) -> Int[Array, "..."]:
     """A whole number between the bounds, both included."""
     span = (bounds[1] - bounds[0] + 1).astype(jnp.float32)
-    return bounds[0] + jnp.minimum(jnp.floor(_unit(word) * span), span - 1).astype(jnp.int32)
+    return bounds[0] + jnp.minimum(jnp.floor(fraction(word) * span), span - 1).astype(jnp.int32)
 
 
 def _between(least: int, **bounds: Array) -> None:
@@ -160,19 +149,19 @@ class Arrivals(eqx.Module):
         number = jnp.where(since >= 0, since // self.period, -1)
         release = self.phase + number * self.period
         place = jnp.arange(self.places, dtype=jnp.uint32)
-        inner = _mix((number.astype(jnp.uint32) * jnp.uint32(self.places) + place) ^ seed[0])
+        inner = mix((number.astype(jnp.uint32) * jnp.uint32(self.places) + place) ^ seed[0])
 
         def word(attribute: int) -> Array:
-            return _mix(inner + (seed[1] + jnp.uint32(attribute * 0x9E3779B9 % 2**32))) ^ inner
+            return mix(inner + (seed[1] + jnp.uint32(attribute * 0x9E3779B9 % 2**32))) ^ inner
 
         chance = self.intensity
         if self.hot is not None:
             chance = chance * self.hot.level(self.spread, release)
-        unit = _unit(word(0))
+        unit = fraction(word(0))
         duration = _whole(word(1), self.duration)
         deadline = release + _whole(word(2), self.slack)
         first = self.needs.shape[-1]
-        which = jnp.minimum((_unit(word(3)) * first).astype(jnp.int32), first - 1)
+        which = jnp.minimum((fraction(word(3)) * first).astype(jnp.int32), first - 1)
         need = jnp.broadcast_to(self.needs[0], which.shape) if first == 1 else self.needs[which]
         one = self.largest == 1
         return Tasks(
@@ -181,7 +170,7 @@ class Arrivals(eqx.Module):
             release=release,
             deadline=deadline,
             due=jnp.minimum(deadline, release + self.grace) + duration,
-            value=self.value[0] + (self.value[1] - self.value[0]) * _unit(word(4)),
+            value=self.value[0] + (self.value[1] - self.value[0]) * fraction(word(4)),
             need=need,
             duration=duration,
             team=jnp.ones(self.places, jnp.int32) if one else _whole(word(5), self.team),

@@ -11,7 +11,7 @@ from quorate.errors import Refusal
 from quorate.protocols.alone import Alone
 from quorate.protocols.cbba import Cbba
 from quorate.protocols.claim import Claim
-from quorate.protocols.say_once import Once, SayOnce
+from quorate.protocols.strategies.say_once import Once, SayOnce
 from tests import outlooks
 from tests.protocols.test_cbba import AGENTS, OPTIONS, PLACES, RING, Dropped, ticks, twin
 

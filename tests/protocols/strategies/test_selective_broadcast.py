@@ -21,7 +21,7 @@ from quorate.protocols.hierarchy import Hierarchy
 from quorate.protocols.mechanisms import APART, MECHANISMS, mechanism, sparing
 from quorate.protocols.quorum import Quorum
 from quorate.protocols.stigmergy import Stigmergy
-from quorate.protocols.strategies import NEVER, PolicySilence, SelectiveBroadcast
+from quorate.protocols.strategies.selective_broadcast import NEVER, PolicySilence, SelectiveBroadcast
 from quorate.protocols.team_claim import TeamClaim
 from quorate.recipes.compare.site import site
 from quorate.testing import check_protocol
@@ -507,7 +507,12 @@ def fleet(name: str, share: float = 0.0, density: float = 7.0):
     return float(served), *(float(np.sum(getattr(records["traffic"], name))) / 8000 for name in ("sent", "heard"))
 
 
-SPOKEN = [name for name in MECHANISMS if (name, "silence") not in APART]
+SITE = outlooks.site(agents=5, places=7)
+SPOKEN = [
+    name
+    for name, each in MECHANISMS.items()
+    if isinstance(board := each.make(SITE), BoardProtocol) and board.by_mail and (name, "silence") not in APART
+]
 
 
 @pytest.mark.parametrize("share", later(0.0, 0.3))

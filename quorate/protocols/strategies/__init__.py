@@ -1,0 +1,1 @@
+"""Strategies: wrappers that leave a protocol less to say. `quorate.protocols.mechanisms` says which goes with which."""
