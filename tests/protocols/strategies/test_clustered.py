@@ -30,7 +30,8 @@ from quorate.worlds.fleet import rolling
 from tests import outlooks
 from tests.protocols import desks
 
-DESKS = [name for name in MECHANISMS if name not in ("stigmergy", "quorum", "cbba") and (name, "clustered") not in APART]
+OTHERS = ("stigmergy", "quorum", "cbba")  # whose clusters are of another kind
+DESKS = [name for name in MECHANISMS if name not in OTHERS and (name, "clustered") not in APART]
 AGENTS, PLACES, OPTIONS, CLUSTERS, ROUNDS = 7, 8, 5, 3, 5
 CUT = np.arange(PLACES) % CLUSTERS
 

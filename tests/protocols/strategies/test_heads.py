@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.protocols.strategies.test_silent_holders import fleet, opened, tick, twin_tick
 
 from quorate import comms
 from quorate.core import Silent
@@ -17,6 +16,7 @@ from quorate.protocols.strategies.say_once import SayOnce
 from quorate.testing import check_protocol
 from tests import outlooks
 from tests.proof import later
+from tests.protocols.strategies.test_silent_holders import fleet, opened, tick, twin_tick
 from tests.protocols.test_cbba import AGENTS, OPTIONS, PLACES
 
 ROUNDS, REGIONS = 4, 3
