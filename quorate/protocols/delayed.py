@@ -14,7 +14,7 @@ from quorate.protocols.strategies.selective_broadcast import SelectiveBroadcast
 
 
 class Answers(NamedTuple):
-    """Replies on their way down, and the slip that each answers."""
+    """Replies on their way down, and the slip that each answers, or its place where that is all that is asked of it."""
 
     reply: PyTree
     kept: PyTree
@@ -102,7 +102,7 @@ class Delayed(BoardProtocol):
             said = jax.eval_shape(lambda key, me: inner.reply(inner.open(key, me)), key, me)
             slips = posts.live.shape
             reply = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(slips + leaf.shape[1:], leaf.dtype), said)
-            answers = self._ring(Answers(reply, posts.live, posts))
+            answers = self._ring(Answers(reply, posts.live, self._about(posts)))
         return Waiting(own, self._ring(posts), answers, jnp.int32(0))
 
     def propose(self, key, state, proposal):
@@ -122,16 +122,24 @@ class Delayed(BoardProtocol):
         if not self.length:
             return self.protocol.hear(key, ballot, news)
         now, answers, more = self.protocol.post(ballot.own), ballot.answers, {}
-        quiet = isinstance(self.protocol, SelectiveBroadcast)
         if self.capacity:
-            due, answers = _pass(answers, ballot.slot, Answers(news.reply, news.kept, self.post(ballot)))
-            kept = due.kept & (due.about.place == now.place) & (now.live | quiet)
+            about = self._about(self.post(ballot))
+            due, answers = _pass(answers, ballot.slot, Answers(news.reply, news.kept, about))
+            kept = due.kept & (due.about.place == now.place) & (now.live | self.compares)
             reply = jax.tree.map(lambda leaf: jnp.where(like(kept, leaf), leaf, 0).astype(leaf.dtype), due.reply)
             news = News(news.notice, news.heard, reply, kept, news.coin)
-            more = {"about": due.about, "late": 2 * self.ticks} if quiet else {}
+            more = {"about": due.about, "late": 2 * self.ticks} if self.compares else {}
         _, posts = _pass(ballot.posts, ballot.slot, now)
         own = self.protocol.hear(key, ballot.own, news, **more)
         return Waiting(own, posts, answers, (ballot.slot + 1) % self.length)
+
+    @property
+    def compares(self) -> bool:
+        """Whether the protocol withholds slips, and must know which one a reply is for."""
+        return isinstance(self.protocol, SelectiveBroadcast)
+
+    def _about(self, posts: Posts) -> Posts:
+        return posts if self.compares else posts._replace(amount=(), bid=(), body=())
 
     def decide(self, ballot):
         if not self.length:
