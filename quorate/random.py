@@ -16,7 +16,7 @@ from jaxtyping import Array
 
 from quorate.core import Key
 from quorate.errors import Refusal, unknown
-from quorate.numerics.mix import mix
+from quorate.numerics.mix import GOLDEN, mix
 
 
 def _word(key: Array, counter: Array) -> Array:
@@ -28,13 +28,13 @@ def _word(key: Array, counter: Array) -> Array:
 
 def _seed(seed: Array) -> Array:
     word = seed.astype(jnp.uint32)
-    return jnp.stack([mix(word + jnp.uint32(0x9E3779B9)), mix(word ^ jnp.uint32(0x85EBCA6B))])
+    return jnp.stack([mix(word + GOLDEN), mix(word ^ jnp.uint32(0x85EBCA6B))])
 
 
 def _fold_in(key: Array, data: Array) -> Array:
     """The first half is a bijection of `data`, so the children of a key all differ; the constant in the second tells
     (a, b) from (b, a)."""
-    word = mix(data.astype(jnp.uint32) + jnp.uint32(0x9E3779B9))
+    word = mix(data.astype(jnp.uint32) + GOLDEN)
     second = mix(mix(~word ^ key[1]) + (key[0] ^ jnp.uint32(0xC2B2AE35)))
     return jnp.stack([mix(mix(word ^ key[0]) + key[1]), second])
 

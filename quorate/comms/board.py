@@ -147,10 +147,10 @@ def _of(body: PyTree, slip: Array, real: Array) -> PyTree:
 
 
 def _ranks(place: Array, arrived: Array, slip: Array, count: int, capacity: int, coin: Array) -> Int[Array, "N P"]:
-    """Each slip's rank at its place, by number from an offset that the coin sets; `capacity` or more where it does not
+    """Each slip's rank at its place, by sender from one that the coin draws; `capacity` or more where it does not
     fit. No sort: running sums for a few places, else slot after slot by scattered minima, as many as the fullest place
     needs."""
-    offset = (coin % jnp.uint32(slip.size)).astype(jnp.int32)
+    offset = (coin % jnp.uint32(len(slip))).astype(jnp.int32) * slip.shape[1]
     if count <= FEW:
         rank = jnp.full(slip.shape, LAST, jnp.int32)
         for index in range(count):

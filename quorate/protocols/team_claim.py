@@ -56,6 +56,13 @@ class Call(NamedTuple):
     done: Bool[Array, ""]
 
 
+class Answer(NamedTuple):
+    """What a place answers each slip: its task, and until when the sender has a seat there (-1: it has none)."""
+
+    number: Int[Array, " C"]
+    until: Int[Array, " C"]
+
+
 class Seat(NamedTuple):
     """What an agent keeps from tick to tick: who it is, how patient (in [1, 2), for life), its seat (place -1: none)
     with the tick until which it holds and the tick since which it does, whether the team was whole, and the task it
@@ -224,8 +231,11 @@ class TeamClaim(BoardProtocol):
         option = jnp.maximum(ballot.asked, 0)
         told, came = Call(*(leaf[:-1] for leaf in news.notice)), news.heard[:-1]
         own, own_came = Call(*(leaf[-1] for leaf in news.notice)), news.heard[-1]
-        until = jnp.where(news.kept[0], news.reply[0], -1)
         asks, holds = ballot.asked >= 0, seat.place >= 0
+        answer = jax.tree.map(lambda leaf: leaf[0], news.reply)
+        # An answer that is late may be about an older task of the place.
+        meant = answer.number == jnp.where(asks, outlook.number[option], seat.number)
+        until = jnp.where(news.kept[0] & meant, answer.until, -1)
         given = asks & (until >= outlook.t)
         longer = holds & (until > seat.until)
         new = seat._replace(
@@ -328,8 +338,8 @@ class TeamClaim(BoardProtocol):
         units = jnp.sum(jnp.where(place_state.member >= 0, place_state.units, 0))
         return Call(place_state.number, jnp.maximum(place_state.team - units, 0), place_state.done)
 
-    def reply(self, place_state: Table):
-        return place_state.answer
+    def reply(self, place_state: Table) -> Answer:
+        return Answer(jnp.full_like(place_state.answer, place_state.number), place_state.answer)
 
 
 def _without(seat: Seat) -> Seat:

@@ -193,6 +193,14 @@ def test_what_bears_on_nothing_is_said():
     assert "One draw" in said("calm") and "1 draws" not in said("calm")
 
 
+def test_a_fleet_of_one_region_is_told_that_clusters_save_nothing_there():
+    stage = ground(read_text(FLEET), 0)
+    for regions, said in ((1, True), (2, False)):
+        site = stage.site._replace(regions=stage.site.regions._replace(anchor=np.zeros(regions, np.int32)))
+        told = compare._borderless(site, ["claim", "team_claim+clustered", "claim+selective"])
+        assert told == (("The fleet is one region: no borders for team claim+clustered, and nothing to save.",) * said)
+
+
 def test_the_bound_stands_beside_an_attack_alone_and_the_replay_shows_its_worst_kind(fleet, tmp_path):
     found = quorate.compare(fleet, mechanisms="claim", conditions="attack", seeds=3, out=tmp_path)
     assert all(row["upper_bound"] is not None for row in found.rows)

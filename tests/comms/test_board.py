@@ -71,7 +71,7 @@ def test_a_round_is_that_of_the_naive_twin(places, capacity):
     for seed in range(60):
         rng = np.random.default_rng(seed)
         wish, here = wishes(rng, 7, places), rng.random(7) < 0.8
-        heaps, reads, kept, wished = twin(protocol, wish, coin % 14, here)
+        heaps, reads, kept, wished = twin(protocol, wish, coin % 7 * 2, here)
         talked = round_(wish, here)
         pins, (notice, heard, reply, kept_ours, _) = talked.lasting.places, talked.decision
         for j, heap in heaps.items():

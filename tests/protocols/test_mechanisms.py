@@ -5,6 +5,7 @@ import pytest
 
 from quorate.errors import Refusal
 from quorate.protocols.mechanisms import APART, MECHANISMS, NAMES, STRATEGIES, mechanism, sparing
+from quorate.protocols.strategies.clustered import EVERYBODY
 from tests import outlooks
 
 PAIRS = [(name, strategy) for name in MECHANISMS for strategy in STRATEGIES]
@@ -29,6 +30,11 @@ def test_a_pair_plays_or_says_why_not(pair):
     site = outlooks.site(agents=5, places=7)
     with pytest.raises(Refusal):
         sparing(name, MECHANISMS[pair[0]].make(site), ONE, site)
+
+
+def test_what_regions_of_a_hybrid_want_is_for_everybody():
+    protocol = made("hybrid+clustered")
+    assert (protocol.region_of[:7] >= 0).all() and (protocol.region_of[7:] == EVERYBODY).all()
 
 
 def test_a_name_that_nobody_knows_has_a_nearest_one():

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from quorate import comms, step
-from quorate.core import Scenario
+from quorate.core import NoFault, Scenario
 from quorate.errors import Refusal
 from quorate.learners.deferring import Deferring
 from quorate.protocols.alone import NEVER, Alone
 from quorate.protocols.claim import Claim
+from quorate.protocols.delayed import Delayed
 from quorate.protocols.team_claim import TeamClaim
 from quorate.worlds.fleet import rolling
 from tests.proof import later
@@ -145,3 +146,45 @@ def test_alone_looks_elsewhere_after_its_patience(patience, leaves):
     none = jnp.array([0])
     view = outlook([[3, 1]], heading=none, task=none, valid=jnp.array([True]), waited=jnp.array([12]))
     assert np.asarray(talk(Alone(patience=patience), view).decision).tolist() == [1 if leaves else 0]
+
+
+class Nameless(TeamClaim):
+    """A bug: an answer does not say which task it is about."""
+
+    def hear(self, key, ballot, news):
+        asked = ballot.outlook.number[jnp.maximum(ballot.asked, 0)]
+        number = jnp.where(ballot.asked >= 0, asked, ballot.seat.number)
+        return super().hear(key, ballot, news._replace(reply=news.reply._replace(number=number[None])))
+
+
+def believers(kind, runs=48, length=40) -> np.ndarray:
+    """Mail is late by a tick, a place has a new task in one tick of ten, and an agent in twenty forgets all: how many
+    believe in a seat of each of two teams of two, [runs, T, 2]."""
+    view = pairs([[3, 1], [2.9, 2], [2.8, 2.7], [2.5, 2.4], [1, 2.2], [0.7, 0.8]])
+    team = kind(places=2, capacity=4, wait=20.0, patience=60)
+    protocol = Delayed(protocol=team, ticks=1, proposal=jax.tree.map(lambda leaf: leaf[0], view))
+
+    @eqx.filter_jit
+    def live(protocol, key):
+        def tick(carry, t):
+            lasting, number = carry
+            own = jax.random.fold_in(key, t)
+            number = number + jax.random.bernoulli(jax.random.fold_in(own, 1), 0.1, (2,))
+            back = jax.random.bernoulli(jax.random.fold_in(own, 2), 0.05, (6,))
+            lasting = comms.rebooted(own, protocol, lasting, back)
+            now = view._replace(t=view.t + t, number=jnp.tile(number, (6, 1)))
+            talked = comms.converse(own, own, protocol, lasting, now, None, NoFault(), (), None, 6, t)
+            seat = talked.lasting.nodes.own
+            sits = (seat.place[:, None] == jnp.arange(2)[None, :]) & (seat.number[:, None] == number[None, :])
+            return (talked.lasting, number), jnp.sum(sits & (seat.until >= t)[:, None], axis=0)
+
+        start = comms.boot(key, protocol, 6), jnp.zeros(2, jnp.int32)
+        return jax.lax.scan(tick, start, jnp.arange(length))[1]
+
+    return np.asarray(jax.vmap(live, (None, 0))(protocol, jax.random.split(jax.random.key(0), runs)))
+
+
+def test_a_late_answer_about_an_older_task_gives_no_seat():
+    found = believers(TeamClaim)
+    assert found.max() == 2 and found.mean() > 0.5
+    assert believers(Nameless).max() > 2

@@ -10,8 +10,10 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from quorate.core import BoardProtocol, Heap, News, Outlook, Posts, static, swept
 from quorate.errors import Refusal
+from quorate.numerics.mix import GOLDEN, mix
 
 PARTS = ("outlook", "hold", "taken", "over")  # what a ballot at desks has
+TURN = 16  # ticks in which an agent asks in the same round, so that a notice that is late by less finds it waiting
 EVERYBODY = -1  # the cluster of a place that all may speak to and read
 DESKS = "Clustered wraps protocols that hold tasks at desks, as Claim, Auction, Hybrid and TeamClaim do"
 
@@ -24,14 +26,15 @@ class Node(NamedTuple):
 
 
 class Crossing(NamedTuple):
-    """What a node remembers during a tick: its own ballot, all that it sees, its door and whether that was of use, and
-    whether it has asked its hub in this tick."""
+    """What a node remembers during a tick: its own ballot, all that it sees, its door and whether that was of use,
+    whether it has asked its hub in this tick, and the round."""
 
     own: PyTree
     view: Outlook
     door: Int[Array, ""]
     used: Bool[Array, ""]
     asked: Bool[Array, ""]
+    round: Int[Array, ""]
 
 
 class Spot(NamedTuple):
@@ -48,11 +51,12 @@ class Clustered(BoardProtocol):
 
         gain = (largest worth beyond) - (worth of what it would ask for in this round, 0 where that is nothing) > 0,
 
-    it writes the gain to its hub instead of asking, once a tick, and after that whenever it has nothing to ask for. The
-    hub names the largest gain (ties: smallest id) the *delegate* of the round, and the place the delegate meant is its
-    door from the next round on: an option like those inside. So each round one wish a cluster, the best of all its
-    members', crosses its border. A door closes when a tick ends in which it was neither given nor spoken to, and when
-    another opens. Desks at which an agent has a claim, serves, or has just served are doors that nobody need grant.
+    it writes the gain to its hub instead of asking, once a tick; and where it has nothing to ask for, in one round,
+    which a hash of its id picks anew every 16 ticks, since of all who wish in a round one is named. The hub names the
+    largest gain (ties: smallest id) the *delegate* of the round, and the place the delegate meant is its door from the
+    next round on: an option like those inside. So each round one more wish a cluster, the best of all its members', may
+    cross its border. A door closes when a tick ends in which it was neither given nor spoken to, and when another
+    opens. Desks at which an agent has a claim, serves, or has just served are doors that nobody need grant.
 
     A word to or from a hub that is lost is silence in this round: nobody crosses, and the agent asks inside in the
     next. What the protocol promises under loss it promises here, since an unread desk is one that was not heard.
@@ -64,13 +68,12 @@ class Clustered(BoardProtocol):
     anchor     a task place in the middle of each cluster, [G]: there lies its hub, place M + g of the board, which is
                nobody's and cannot fail
 
-    Messages to tell everybody one thing about all, with clusters of k: N + N/k up a tree of hubs, N + (N/k)^2 if hubs
-    write to each other. The busiest place hears k + N/k, least at k = sqrt(N): a hub its k members, a desk its own
-    cluster and one newly named delegate of each. Beside `protocol` alone an asker's slip goes to the hub or to a desk,
-    not to both; who is not named asks in a later round, and only desks inside are read. A hub's notice is that of a
-    desk, with the delegate in it. Where places collect, as for teams, all slips get a bid, by which hubs choose, and a
-    hub answers wishes up to its capacity, which the bill counts. A team draws its members from other clusters one by
-    one, as each of them is named. Cost O(N (P + K) + M + G) a round.
+    A hub hears its members, a desk its own cluster and one newly named delegate a round of each other; only desks
+    inside are read. The price is a wish a tick of each who finds nothing inside: few where there is work for all, but
+    where agents outnumber tasks they all wish for what is far and, as far as they see, not taken. A hub's notice is
+    that of a desk, with the delegate in it. Where places collect, as for teams, all slips get a bid, by which hubs
+    choose, and a hub answers wishes up to its capacity, which the bill counts. A team draws its members from other
+    clusters one by one, as each of them is named. Cost O(N (P + K) + M + G) a round.
 
     Lost is what is not summarized: whether a place beyond is taken is known only to who has a door there, wishes that
     were not named are forgotten, and agents next to a border see half of what is near. One cluster changes nothing.
@@ -109,14 +112,7 @@ class Clustered(BoardProtocol):
         if not all(hasattr(type(ballot), part) for part in PARTS):
             raise Refusal(f"{name} has no desks", DESKS)
         self.protocol, self.anchor = protocol, jnp.asarray(anchor, jnp.int32)
-        self.region_of = jnp.asarray(region_of, jnp.int32)
-        if self.region_of.shape != (protocol.places,):
-            raise Refusal(f"region_of has shape {self.region_of.shape}; {name} has {protocol.places} places")
-        if not isinstance(region_of, jax.core.Tracer):
-            table = np.asarray(region_of)
-            if np.any((table < EVERYBODY) | (table >= len(self.anchor))):
-                more = f"anchor has {len(self.anchor)} places, one for each"
-                raise Refusal(f"region_of has regions {table.min()} to {table.max()}; {more}")
+        self.region_of = cut(region_of, protocol, len(self.anchor), least=EVERYBODY)
         self.bids = not isinstance(posts.bid, tuple)
         self.rounds, self.capacity = protocol.rounds, protocol.capacity
         self.places = protocol.places + len(self.anchor)
@@ -145,7 +141,7 @@ class Clustered(BoardProtocol):
         door = jnp.where(jnp.any(proposal.open & (proposal.place == state.door)), state.door, -1)
         own = self.protocol.propose(key, state.own, self.shown(proposal, door))
         no = jnp.array(False)
-        return Crossing(own, proposal, door, no, no)
+        return Crossing(own, proposal, door, no, no, jnp.int32(0))
 
     def wish(self, ballot: Crossing) -> tuple[Int[Array, ""], Float[Array, ""], Bool[Array, ""]]:
         """The best place beyond the border, what the node would gain there, and whether it asks its hub."""
@@ -154,10 +150,13 @@ class Clustered(BoardProtocol):
         beyond = view.open & ~self.inside(view, view.place) & (view.place != ballot.door) & ~own.taken
         far = jnp.where(beyond, view.worth, -jnp.inf)
         best = jnp.argmax(far)
-        meant = jnp.any(posts.live[:, None] & _at(posts, view), axis=0)
+        meant = jnp.any((posts.live & self._asking(ballot, posts))[:, None] & _at(posts, view), axis=0)
         near = jnp.max(jnp.where(meant & view.open, view.worth, 0), initial=0.0)
         idle = view.free & (view.serving < 0) & (own.hold.place < 0)
-        asks = idle & (far[best] > near) & ~(ballot.asked & (near > 0))
+        turn = mix(own.hold.me.astype(jnp.uint32) + GOLDEN * (view.t // TURN).astype(jnp.uint32))
+        turn %= jnp.uint32(self.rounds)
+        may = jnp.where(near > 0, ~ballot.asked, turn == ballot.round.astype(jnp.uint32))
+        asks = idle & (far[best] > near) & may
         return view.place[best], (far[best] - near).astype(jnp.float32), asks
 
     def post(self, ballot: Crossing) -> Posts:
@@ -192,7 +191,7 @@ class Clustered(BoardProtocol):
         own = eqx.tree_at(lambda part: part.outlook, ballot.own, self.shown(ballot.view, door))
         inside = jax.tree.map(lambda leaf: leaf[:-1], news._replace(coin=()))
         own = self.protocol.hear(key, own, inside._replace(coin=news.coin))
-        return ballot._replace(own=own, door=door, used=used | named, asked=ballot.asked | asks)
+        return ballot._replace(own=own, door=door, used=used | named, asked=ballot.asked | asks, round=ballot.round + 1)
 
     def decide(self, ballot: Crossing):
         decision, own = self.protocol.decide(ballot.own)
@@ -235,6 +234,19 @@ class Clustered(BoardProtocol):
         inner = self.protocol
         desk = inner.where(jnp.minimum(place, inner.places - 1))
         return jnp.where(place < inner.places, desk, self.anchor[jnp.maximum(place - inner.places, 0)])
+
+
+def cut(region_of: Array, protocol: BoardProtocol, regions: int, least: int = 0) -> Int[Array, " M"]:
+    """A table with the region of each place, or a refusal where it does not fit."""
+    if np.shape(region_of) != (protocol.places,):
+        name = type(protocol).__name__
+        raise Refusal(f"region_of has shape {np.shape(region_of)}; {name} has {protocol.places} places")
+    if not isinstance(region_of, jax.core.Tracer):
+        table = np.asarray(region_of)
+        if np.any((table < least) | (table >= regions)):
+            more = f"anchor has {regions} places, one for each"
+            raise Refusal(f"region_of has regions {table.min()} to {table.max()}; {more}")
+    return jnp.asarray(region_of, jnp.int32)
 
 
 def _at(posts: Posts, view: Outlook) -> Bool[Array, "P K"]:

@@ -2,14 +2,13 @@
 
 from typing import ClassVar, NamedTuple
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from quorate.core import BoardProtocol, Heap, News, Outlook, Posts, static, swept
 from quorate.errors import Refusal
 from quorate.protocols.stigmergy import Smelling, Stigmergy
+from quorate.protocols.strategies.clustered import cut
 
 
 class Spot(NamedTuple):
@@ -69,14 +68,7 @@ class CoarseMarks(BoardProtocol):
         if not isinstance(protocol, Stigmergy):
             raise Refusal(f"{type(protocol).__name__} is no Stigmergy, whose marks fade; CoarseMarks wraps that alone")
         self.protocol, self.anchor = protocol, jnp.asarray(anchor, jnp.int32)
-        self.region_of = jnp.asarray(region_of, jnp.int32)
-        if self.region_of.shape != (protocol.places,):
-            raise Refusal(f"region_of has shape {self.region_of.shape}; Stigmergy has {protocol.places} places")
-        if not isinstance(region_of, jax.core.Tracer):
-            table = np.asarray(region_of)
-            if np.any((table < 0) | (table >= len(self.anchor))):
-                more = f"anchor has {len(self.anchor)} places, one for each"
-                raise Refusal(f"region_of has regions {table.min()} to {table.max()}; {more}")
+        self.region_of = cut(region_of, protocol, len(self.anchor))
         self.rounds, self.places, self.capacity = protocol.rounds, protocol.places + len(self.anchor), 0
 
     def boot(self, key, me):

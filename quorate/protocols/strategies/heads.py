@@ -6,9 +6,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree, UInt32
 
-from quorate.core import BoardProtocol, Inbox, Outlook, Protocol
+from quorate.core import Inbox, Outlook, Protocol
 from quorate.errors import Refusal
 from quorate.numerics.mix import GOLDEN, mix
+from quorate.protocols.strategies.say_once import speaking
 
 
 class Named(NamedTuple):
@@ -79,11 +80,7 @@ class Heads(Protocol):
     rounds: int = eqx.field(static=True)
 
     def __init__(self, *, protocol: Protocol):
-        name = type(protocol).__name__
-        if isinstance(protocol, BoardProtocol):
-            raise Refusal(f"{name} has a board; Clustered keeps slips within clusters")
-        if not protocol.rounds:
-            raise Refusal(f"{name} says nothing, so there is nothing to save")
+        speaking(protocol, "Clustered keeps slips within clusters")
         self.protocol, self.rounds = protocol, protocol.rounds
 
     def boot(self, key, me):

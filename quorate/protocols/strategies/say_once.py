@@ -11,6 +11,15 @@ from quorate.core import BoardProtocol, Protocol
 from quorate.errors import Refusal
 
 
+def speaking(protocol: Protocol, instead: str) -> None:
+    """Refuses a protocol whose nodes do not talk to neighbours; on a board there is another strategy `instead`."""
+    name = type(protocol).__name__
+    if isinstance(protocol, BoardProtocol):
+        raise Refusal(f"{name} has a board; {instead}")
+    if not protocol.rounds:
+        raise Refusal(f"{name} says nothing, so there is nothing to save")
+
+
 class Once(NamedTuple):
     """What a node under `SayOnce` remembers during a tick: its own ballot, what it last said, whether it has."""
 
@@ -44,11 +53,7 @@ class SayOnce(Protocol):
     rounds: int = eqx.field(static=True)
 
     def __init__(self, *, protocol: Protocol):
-        name = type(protocol).__name__
-        if isinstance(protocol, BoardProtocol):
-            raise Refusal(f"{name} has a board; SelectiveBroadcast withholds slips to places")
-        if not protocol.rounds:
-            raise Refusal(f"{name} says nothing, so there is nothing to save")
+        speaking(protocol, "SelectiveBroadcast withholds slips to places")
         self.protocol, self.rounds = protocol, protocol.rounds
 
     def boot(self, key, me):

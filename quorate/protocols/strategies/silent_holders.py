@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
-from quorate.core import BoardProtocol, Inbox, Outlook, Protocol, swept
+from quorate.core import Inbox, Outlook, Protocol, swept
 from quorate.core.fields import at_least
 from quorate.errors import Refusal
 from quorate.protocols.cbba import Cbba
-from quorate.protocols.strategies.say_once import SayOnce
+from quorate.protocols.strategies.say_once import SayOnce, speaking
 
 
 class Keeper(NamedTuple):
@@ -74,12 +74,10 @@ class SilentHolders(SayOnce):
     heartbeat: Int[Array, ""] = swept(jnp.int32)
 
     def __init__(self, *, protocol: Protocol, heartbeat: int | Array):
-        name = type(protocol).__name__
-        if isinstance(protocol, BoardProtocol):
-            raise Refusal(f"{name} has a board; PolicySilence withholds slips to places")
+        speaking(protocol, "PolicySilence withholds slips to places")
         super().__init__(protocol=protocol)
         if not isinstance(protocol, Cbba):
-            raise Refusal(f"{name} does not say which task a node has; SilentHolders takes a Cbba")
+            raise Refusal(f"{type(protocol).__name__} does not say which task a node has; SilentHolders takes a Cbba")
         at_least(1, heartbeat=heartbeat)
         self.heartbeat = jnp.asarray(heartbeat, jnp.int32)
         longer = jnp.maximum(protocol.lease, 2 * self.heartbeat)

@@ -13,7 +13,7 @@ from quorate.protocols.stigmergy import Smelling, Stigmergy
 
 class Trail(NamedTuple):
     """What a node keeps from tick to tick: the place it was on its way to when it could last have marked it (-1: none),
-    and the ticks since its last deposit there."""
+    and the ticks since its last deposit, which count for that aim only."""
 
     aim: Int[Array, ""]
     age: Int[Array, ""]
@@ -114,8 +114,7 @@ class SparseMarks(BoardProtocol):
 
     def decide(self, ballot: Marking):
         decision, _ = self.protocol.decide(ballot.own)
-        older = jnp.where(ballot.aim >= 0, ballot.before.age + 1, 0)
-        return decision, Trail(ballot.aim, jnp.where(self.due(ballot)[1], 1, older))
+        return decision, Trail(ballot.aim, jnp.where(self.due(ballot)[1], 1, ballot.before.age + 1))
 
     def settled(self, ballot: Marking):
         return self.protocol.settled(ballot.own)

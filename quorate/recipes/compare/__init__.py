@@ -9,6 +9,7 @@ partition, attack and growth, with a bound on the optimum, the bill in messages,
     rows.py         the table; standing.py, wording.py and verdict.py what it says; telling.py the report
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from quorate.experiments.outcome import Outcome
 from quorate.experiments.study import Study
 from quorate.protocols.mechanisms import mechanism as named
 from quorate.protocols.mechanisms import refused
+from quorate.protocols.site import Site
 from quorate.recipes.compare.attacks import BUDGET, FEW, LEVELS, SEARCHED, SEGMENTS, said
 from quorate.recipes.compare.build import FAR, largest_team, servable
 from quorate.recipes.compare.conditions import TRACED, in_words, troubles
@@ -84,7 +86,7 @@ def main(
             played.table[HUMAN] = {"described": flown}
     found = rows(played.table)
     judged = verdict([row._asdict() for row in found])
-    warnings = _left_out(description, stage.instance, names, asked, count)
+    warnings = _left_out(description, stage.instance, names, asked, count) + _borderless(stage.site, names)
     replay = _replays(study, description, stage, judged, wrong, asked, played)
     return told(found, judged, played, wrong, warnings, replay)
 
@@ -193,6 +195,14 @@ def _left_out(
         kind = spoken(attack.kinds[0])
         lines.append(f"Attackers in described do the first kind of the file, {kind}: which costs most was not tried.")
     return tuple(lines)
+
+
+def _borderless(known: Site, names: Sequence[str]) -> tuple[str, ...]:
+    """That clusters have no borders in a fleet of one region."""
+    clustered = [spoken(name) for name in names if name.endswith("+clustered")]
+    if not clustered or len(known.regions.anchor) > 1:
+        return ()
+    return (f"The fleet is one region: no borders for {listed(clustered)}, and nothing to save.",)
 
 
 def _replays(study, description, stage, judged, wrong, asked, played) -> Any:

@@ -275,6 +275,51 @@ def test_a_claim_on_another_task_is_new():
         assert speaking(protocol, lasting, second._replace(task=second.task + 1)) == [loud, True]
 
 
+class Vague(SilentHolders):
+    """Takes a bid for any task of its place for one for its own."""
+
+    def receive(self, key, ballot, inbox):
+        heard, said = super().receive(key, ballot, inbox), inbox.payload
+        rival = (said.place == ballot.own.bids.place[-1]) & (said.winner >= 0) & (said.winner != ballot.own.me)
+        return heard._replace(due=jnp.any(rival & inbox.heard[:, None]))
+
+
+@pytest.mark.parametrize("kind, words", [(SilentHolders, 1), (Vague, 2)])
+def test_a_bid_for_another_task_of_the_same_place_is_not_answered(kind, words):
+    """The first still serves task 0 of the place; the second bids for task 1 there."""
+    protocol, lasting, second = served_once(kind)
+    second = second._replace(number=jnp.ones_like(second.number), open=jnp.array([[False], [True]]))
+    decided, _, sent = tick(protocol, lasting, second, PAIR, jnp.ones((2, *PAIR.index.shape), bool))
+    assert decided.tolist() == [-1, 0] and float(sent) == words
+
+
+class Hoarding(SilentHolders):
+    """Remembers what it said of a claim that it has lost."""
+
+    def decide(self, ballot):
+        decision, state = super().decide(ballot)
+        bids = ballot.own.bids
+        said = (bids.place[-1], bids.number[-1], ballot.own.outlook.t)
+        kept = (jnp.where(ballot.spoke, new, old) for new, old in zip(said, ballot.before[1:], strict=True))
+        return decision, type(state)(state.own, *kept)
+
+
+@pytest.mark.parametrize("kind", [SilentHolders, Hoarding])
+def test_a_claim_that_was_lost_and_is_had_again_is_said_at_once(kind):
+    """Both are on their way to one task, and the second is nearer; a tick later the first serves it all the same."""
+    protocol, views = kind(protocol=Cbba(options=1, rounds=2), heartbeat=BEAT), life(2)
+    first, second = (jax.tree.map(lambda leaf, t=t: leaf[t], views) for t in range(2))
+    both, zero = jnp.ones(2, bool), jnp.zeros(2, jnp.int32)
+    first = first._replace(heading=zero, task=zero, valid=both, left=jnp.array([5.0, 1.0]))
+    lasting = comms.boot(jax.random.key(0), protocol, 2)
+    lasting = lasting._replace(own=lasting.own._replace(place=zero, number=zero))
+    decided, lasting, _ = tick(protocol, lasting, first, PAIR, jnp.ones((2, *PAIR.index.shape), bool))
+    assert decided.tolist() == [-1, 0]
+    none = jnp.full(2, -1, jnp.int32)
+    second = second._replace(serving=zero, free=~both, heading=none, task=zero, valid=~both)
+    assert speaking(protocol, lasting, second) == [kind is SilentHolders, False]
+
+
 # --------------------------------------------------------------------------------------------- promises, fleets
 
 

@@ -396,11 +396,14 @@ def test_where_two_thirds_are_out_of_reach():
 # ------------------------------------------------------------------------------------------------------- late mail
 
 
-def late(delay, mail, here=None, regions=REGIONS, number=20):
-    """The decrees that agents know, (term, plan) of [T, N], with terms of ten ticks."""
-    seen = views(1, number, regions)._replace(region=jnp.tile(views(1).region[:1] % regions, (number, 1)))
+def late(delay, mail, here=None, regions=REGIONS, number=20, strays=False, kind=TieredVote):
+    """The decrees that agents know, (term, plan) of [T, N], with terms of ten ticks, at whose start agents are always
+    in the same regions; they stay there unless they stray."""
+    seen, home = views(1, number, regions), views(1).region[:1] % regions
+    away = strays & (jnp.arange(number) % 10 > 0)
+    seen = seen._replace(region=jnp.where(away[:, None], seen.region, home))
     one = jax.tree.map(lambda leaf: leaf[0, 0], seen)
-    inner = tiered(needed=AGENTS - 1, term=10, regions=regions, delay=delay)
+    inner = tiered(needed=AGENTS - 1, term=10, regions=regions, delay=delay, kind=kind)
     talked = ticks(Delayed(protocol=inner, ticks=mail, proposal=one), seen, NoFault(), jax.random.key(0), here)
     nodes = talked.lasting.nodes
     return jax.tree.map(np.asarray, getattr(nodes, "own", nodes).citizen.decree), talked.traffic
@@ -418,6 +421,21 @@ def test_late_mail_is_waited_for():
     slips = np.array(bill.heard - bill.reads)[:10]
     assert (np.asarray(bill.reads)[:10] == [0, 0, 0, 0, REGIONS, 0, AGENTS - REGIONS, 0, 0, 0]).all()
     assert slips[1] >= AGENTS and slips[3] >= AGENTS + REGIONS and slips[5] >= REGIONS and slips[[0, 2, 4]].sum() == 0
+
+
+class Absent(TieredVote):
+    """Deals with the box where it is, not with that at which it cast its ballot."""
+
+    def propose(self, key, state, proposal):
+        return super().propose(key, state, proposal)._replace(box=proposal.region)
+
+
+def test_who_strays_while_mail_is_late_is_answered_where_it_cast_its_ballot():
+    calm, _ = late(1, 1)
+    for kind in (TieredVote, Absent):
+        decree, _ = late(1, 1, strays=True, kind=kind)
+        same = all(map(np.array_equal, decree, calm))
+        assert same == (kind is TieredVote)
 
 
 @pytest.mark.parametrize("delay, mail", [(0, 1), *later((1, 0))])
