@@ -67,6 +67,20 @@ def _talk(protocol, view, fault, key):
 _compiled = eqx.filter_jit(_talk)
 
 
+@eqx.filter_jit
+def ticks(protocol, views, fault, key, here=None):
+    """What each tick ended with, leaves [T, ...]."""
+    n = views.t.shape[1]
+
+    def one(lasting, view):
+        now = jax.random.fold_in(key, view.t[0])
+        there = None if here is None else here[view.t[0]]
+        talked = comms.converse(now, now, protocol, lasting, view, None, fault, (), None, n, view.t[0], there)
+        return talked.lasting, talked
+
+    return jax.lax.scan(one, comms.boot(key, protocol, n), views)[1]
+
+
 def value(view: Outlook, decision) -> float:
     """The worth of what is decided; who shares a place counts once."""
     worth, place, total, seen = np.asarray(view.worth, np.float64), np.asarray(view.place), 0.0, set()

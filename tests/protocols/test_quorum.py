@@ -20,23 +20,16 @@ from quorate.testing import check_protocol
 from quorate.worlds.fleet import rolling
 from tests import outlooks
 from tests.proof import later
+from tests.protocols import desks
 from tests.protocols.desks import Pattern
 
 AGENTS, PLACES, OPTIONS = 8, 12, 6
 
 
-@eqx.filter_jit
-def ticks(protocol, views, fault, key, here=None):
+def ticks(*args):
     """The decisions [T, N], the decrees that agents know [T, N] and that of the box [T, 1], and the bill [T]."""
-    n = views.t.shape[1]
-
-    def one(lasting, view):
-        now = jax.random.fold_in(key, view.t[0])
-        there = None if here is None else here[view.t[0]]
-        talked = comms.converse(now, now, protocol, lasting, view, None, fault, (), None, n, view.t[0], there)
-        return talked.lasting, (talked.decision, talked.lasting.nodes.decree, talked.lasting.places, talked.traffic)
-
-    return jax.lax.scan(one, comms.boot(key, protocol, n), views)[1]
+    talked = desks.ticks(*args)
+    return talked.decision, talked.lasting.nodes.decree, talked.lasting.places, talked.traffic
 
 
 @lru_cache

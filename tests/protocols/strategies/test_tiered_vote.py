@@ -24,7 +24,7 @@ from quorate.protocols.strategies.tiered_vote import TieredVote
 from quorate.testing import check_protocol
 from quorate.worlds.fleet import rolling
 from tests.proof import later
-from tests.protocols.desks import Pattern
+from tests.protocols.desks import Pattern, ticks
 from tests.protocols.test_quorum import AGENTS, first_choices, seen
 
 REGIONS, TERM, TICKS = 3, 3, 6
@@ -40,20 +40,6 @@ def views(seed: int, number: int = TICKS, regions: int = REGIONS):
     """Views of that many ticks; agents stray from region to region."""
     region = np.random.default_rng(seed).integers(0, regions, (number, AGENTS))
     return seen(seed, number)._replace(region=jnp.asarray(region, jnp.int32))
-
-
-@eqx.filter_jit
-def ticks(protocol, views, fault, key, here=None):
-    """What each tick ended with, leaves [T, ...]."""
-    n = views.t.shape[1]
-
-    def one(lasting, view):
-        now = jax.random.fold_in(key, view.t[0])
-        there = None if here is None else here[view.t[0]]
-        talked = comms.converse(now, now, protocol, lasting, view, None, fault, (), None, n, view.t[0], there)
-        return talked.lasting, talked
-
-    return jax.lax.scan(one, comms.boot(key, protocol, n), views)[1]
 
 
 class Losing(Pattern):
