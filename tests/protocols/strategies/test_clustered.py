@@ -318,6 +318,57 @@ def test_a_claim_beyond_the_border_lives_on_its_heartbeats():
     assert (days(far(Starving, rounds=1), 20)[1:, 0] == -1).any()
 
 
+def wishes(kind) -> list[list[int]]:
+    """In how many rounds each of eight agents in one cluster writes to its hub, in three ticks; nobody hears it, and
+    in the last agent 0 serves."""
+    view = desks.outlook(np.tile([[0.0, 0.9]], (8, 1)))
+    protocol = kind(
+        protocol=Claim(places=2, rounds=4), proposal=one(view), region_of=np.array([0, 1]), anchor=np.arange(2)
+    )
+    lasting, found = comms.boot(jax.random.key(0), protocol, 8), []
+    for t in range(3):
+        serving = jnp.full(8, -1).at[0].set(1 if t == 2 else -1)
+        now = view._replace(t=jnp.full(8, t, jnp.int32), serving=serving.astype(jnp.int32))
+        lasting, spoke = _unheard(protocol, lasting, now, jnp.int32(t))
+        found.append(np.asarray(spoke).sum(0).tolist())
+    return found
+
+
+@eqx.filter_jit
+def _unheard(protocol, lasting, view, t):
+    key = jax.random.key(0)
+    fault = Writing()
+    talked = comms.converse(key, key, protocol, lasting, view, None, fault, fault.reset(key, 8), None, 8, t)
+    return talked.lasting, talked.fault
+
+
+class Writing(Fault):
+    """Nobody hears anything; remembers who writes to a hub in which round, [4, N]."""
+
+    def reset(self, key, num_agents):
+        return jnp.zeros((4, num_agents), bool)
+
+    def on_post(self, key, state, posts, board):
+        wrote = jnp.any(posts.live & (posts.place >= 2), axis=1)
+        return state.at[board.round].set(wrote), posts
+
+    def on_notice(self, key, state, place, notice, heard, board):
+        return state, notice, jnp.zeros_like(heard)
+
+
+class Loud(Clustered):
+    """Wishes in every round."""
+
+    def wish(self, ballot):
+        each = [super(Loud, self).wish(ballot._replace(round=jnp.int32(now))) for now in range(self.rounds)]
+        return *each[0][:2], jnp.any(jnp.stack([asks for _, _, asks in each]))
+
+
+def test_who_finds_nothing_inside_wishes_once_a_tick():
+    assert wishes(Clustered) == [[1] * 8, [1] * 8, [0] + [1] * 7]
+    assert wishes(Loud)[0] == [4] * 8
+
+
 def test_a_door_named_last_is_there_in_the_next_tick_and_closes():
     """One round a tick: the first names the delegate, the second gives it the task, and its door is of no more use."""
     assert days(far(Clustered, rounds=1), 4).tolist() == [[-1, 1], [1, -1], [1, -1], [1, -1]]
