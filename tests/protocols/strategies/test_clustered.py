@@ -31,6 +31,7 @@ from quorate.testing import check_protocol
 from quorate.worlds.fleet import rolling
 from tests import outlooks
 from tests.protocols import desks
+from tests.protocols.desks import Pattern
 
 OTHERS = ("stigmergy", "quorum", "cbba")  # whose clusters are of another kind
 DESKS = [name for name in MECHANISMS if name not in OTHERS and (name, "clustered") not in APART]
@@ -367,6 +368,25 @@ class Loud(Clustered):
 def test_who_finds_nothing_inside_wishes_once_a_tick():
     assert wishes(Clustered) == [[1] * 8, [1] * 8, [0] + [1] * 7]
     assert wishes(Loud)[0] == [4] * 8
+
+
+class Lingering(Clustered):
+    """A hub goes on telling its last delegate where nobody writes to it."""
+
+    def serve(self, key, place_state, heap):
+        now = super().serve(key, place_state, heap)
+        return now._replace(delegate=jnp.where(heap.who >= 0, now.delegate, place_state.delegate))
+
+
+@pytest.mark.parametrize("kind", [Clustered, Lingering])
+def test_nobody_is_named_by_a_wish_that_was_lost(kind):
+    """The answer to the first wish is lost, and then the second wish itself."""
+    protocol, view, key = far(kind, rounds=1), desks.outlook([[0.0, 0.9]]), jax.random.key(0)
+    lasting = comms.boot(key, protocol, 1)
+    for t, (slip, notice) in enumerate([(True, False), (False, True)]):
+        now, fault = view._replace(t=jnp.array([t], jnp.int32)), Pattern(np.array([[slip]]), np.array([[notice]]))
+        lasting = comms.converse(key, key, protocol, lasting, now, None, fault, (), None, 1, t).lasting
+    assert int(lasting.nodes.door[0]) == (1 if kind is Lingering else -1)
 
 
 def test_a_door_named_last_is_there_in_the_next_tick_and_closes():
